@@ -1,0 +1,1 @@
+"""How banks agree: PBFT with no I/O."""

@@ -1,0 +1,1 @@
+"""How the chain changes: the contract language, the kernel, the executor, the library."""

@@ -1,0 +1,1 @@
+"""The genesis document and the ceremony that makes it."""

@@ -1,0 +1,1 @@
+"""The daemon: configuration, keys, signer, pool, driver, execution, metrics, command line."""

@@ -1,0 +1,1 @@
+"""The face: JSON-RPC 2.0, its client, proofs."""

@@ -1,0 +1,1 @@
+"""What the chain is: bytes, digests, signatures, certificates, the authenticated tree, the store."""

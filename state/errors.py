@@ -1,0 +1,49 @@
+"""The three kinds of error, and the one list of reasons for which bytes from outside are refused.
+
+``Invalid`` is the sender's fault and carries a stable reason. ``AssertionError`` is our bug. ``Corrupt``
+is our disk: the process ends and says how to recover.
+"""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why something from outside was refused. The value is a stable code: programs compare it."""
+
+    MALFORMED = "malformed"  # the bytes are not one canonical spelling of a value
+    TOO_LARGE = "too_large"  # a named size limit is passed
+    BAD_VERSION = "bad_version"  # a version or suite byte that this node does not know
+    BAD_ADDRESS = "bad_address"  # not a bech32m address of this network
+    BAD_SIGNATURE = "bad_signature"  # a signature that libsodium does not accept
+    WRONG_CHAIN = "wrong_chain"  # signed for another chain
+    EXPIRED = "expired"  # valid_until_ms has passed
+    TOO_FAR_AHEAD = "too_far_ahead"  # valid_until_ms lies beyond the window
+    DUPLICATE = "duplicate"  # already there
+    STRANGER = "stranger"  # a signer or peer that is not a member
+    NO_QUORUM = "no_quorum"  # fewer distinct signers than a quorum
+    CONFLICT = "conflict"  # contradicts what is already recorded
+    BAD_PROOF = "bad_proof"  # a Merkle or tree proof that does not lead to the root
+    BAD_BLOCK = "bad_block"  # a block that breaks a rule of validity
+    BAD_GENESIS = "bad_genesis"  # a genesis document that breaks a rule
+    FULL = "full"  # a bounded queue or pool has no room
+    UNKNOWN = "unknown"  # names something that is not there
+
+
+class Invalid(Exception):
+    """Refused because of what the sender sent.
+
+    :param reason: stable code.
+    :param detail: one sentence for a person.
+    """
+
+    def __init__(self, reason: Reason, detail: str = "") -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.reason.value}: {self.detail}" if self.detail else self.reason.value
+
+
+class Corrupt(Exception):
+    """Our own disk holds something that it must not. The message says what and how to recover."""
