@@ -1,0 +1,50 @@
+"""The chain's parameters: set at genesis, the same at every node, never in a configuration file."""
+
+from dataclasses import asdict, dataclass, fields
+
+from state import codec
+from state.codec import Value
+from state.errors import Invalid, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class ChainParameters:
+    """Limits that validity depends on."""
+
+    address_prefix: str = "hansa"
+    """Prefix of the network's addresses."""
+    execution_lag: int = 8
+    """L: no PREPARE for height h before the checkpoint certificate of h − L; a change of membership waits as long."""
+    transaction_window_ms: int = 3_600_000
+    """How far ahead of block time valid_until_ms may lie."""
+    clock_bound_ms: int = 10_000
+    """How far a fresh proposal's time may lie from a validator's clock."""
+    block_transactions_max: int = 2_000
+    block_bytes_max: int = 2_000_000
+    """Bodies of one block, bytes."""
+    block_fuel_max: int = 2_000_000_000
+    """Sum of the fuel limits of one block's transactions."""
+    transaction_fuel_max: int = 100_000_000
+
+    def to_value(self) -> Value:
+        """Name and value of each parameter, in order."""
+        return [[name, value] for name, value in asdict(self).items()]
+
+    @classmethod
+    def from_document(cls, document: object) -> "ChainParameters":
+        """From the genesis document's ``parameters``; what is not named keeps its default.
+
+        :raises Invalid: BAD_GENESIS with the name of the parameter.
+        """
+        if not isinstance(document, dict):
+            raise Invalid(Reason.BAD_GENESIS, "parameters is a table of names and values")
+        known = {field.name for field in fields(cls)}
+        for name, value in document.items():
+            if name not in known:
+                raise Invalid(Reason.BAD_GENESIS, f"there is no parameter {name!r}")
+            if name == "address_prefix":
+                if not (isinstance(value, str) and 1 <= len(value) <= 16 and value.isascii() and value.islower()):
+                    raise Invalid(Reason.BAD_GENESIS, "address_prefix is 1 to 16 lower-case ASCII letters")
+            elif type(value) is not int or not 1 <= value <= codec.INT_MAX:
+                raise Invalid(Reason.BAD_GENESIS, f"{name} is a positive integer")
+        return cls(**document)
