@@ -1,0 +1,116 @@
+"""The seam between the language and the kernel: what a contract may ask for, and what it costs.
+
+``LEDGER_FUNCTIONS`` is the one table of kernel functions. The checker resolves ``ledger.<name>(…)`` against it,
+the compiler converts arguments and results by its types, and a test holds the editor stub to it. ``Host`` is
+what the kernel implements; every value that crosses it is plain (see ``Plain``) and a copy.
+
+To add a kernel function: a row here, a method in ``contracts/stubs/hansa/__init__.pyi``, and a branch in the
+kernel's ``ledger_call``. Rows never change meaning once a chain has used them.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final, Protocol, TypeAlias, Union
+
+Plain: TypeAlias = Union[None, bool, int, str, bytes, list["Plain"]]
+"""What crosses the seam: None, bool, int, str, bytes and lists of these. Canonical msgpack holds all of it.
+
+A record and a tuple are a list of their fields in order; a dict is a list of ``[key, value]`` in its own order; an
+``int`` outside −2**63 … 2**64−1 is its two's complement, big end first, as bytes (types are declared, so that
+nothing is ambiguous).
+"""
+
+KeyPart: TypeAlias = bool | int | str | bytes
+StorageKey: TypeAlias = tuple[KeyPart, ...]
+"""A map's key as its parts: ``customers[address]`` gives ``(address,)``, ``limits[bank, code]`` gives both."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """One kernel function as a contract sees it.
+
+    ``parameters`` are (name, annotation) in order; ``defaults`` gives trailing ones a literal; ``fuel`` is charged
+    before the kernel is entered; ``writes`` keeps it out of queries.
+    """
+
+    parameters: tuple[tuple[str, str], ...]
+    returns: str
+    fuel: int
+    writes: bool = True
+    defaults: dict[str, None | bool | int | str | bytes] = field(default_factory=dict)
+
+
+LEDGER_FUNCTIONS: Final[dict[str, Signature]] = {
+    "transfer": Signature(
+        (("asset", "Asset"), ("source", "Address"), ("target", "Address"), ("amount", "Amount"),
+         ("purpose", "str"), ("reference", "str")),
+        "None", 400, defaults={"reference": ""}),
+    "journal": Signature(
+        (("legs", "list[tuple[Asset, Address, int]]"), ("purpose", "str"), ("reference", "str")),
+        "None", 400, defaults={"reference": ""}),
+    "mint": Signature(
+        (("asset", "Asset"), ("target", "Address"), ("amount", "Amount"), ("purpose", "str"), ("reference", "str")),
+        "None", 400, defaults={"reference": ""}),
+    "burn": Signature(
+        (("asset", "Asset"), ("source", "Address"), ("amount", "Amount"), ("purpose", "str"), ("reference", "str")),
+        "None", 400, defaults={"reference": ""}),
+    "balance": Signature((("asset", "Asset"), ("account", "Address")), "Amount", 100, writes=False),
+    "held": Signature((("asset", "Asset"), ("account", "Address")), "Amount", 100, writes=False),
+    "supply": Signature((("asset", "Asset"),), "Amount", 100, writes=False),
+    "hold": Signature(
+        (("asset", "Asset"), ("account", "Address"), ("amount", "Amount"), ("beneficiary", "Address"),
+         ("expires_ms", "int"), ("purpose", "str"), ("reference", "str")),
+        "str", 500, defaults={"reference": ""}),
+    "post_hold": Signature((("hold", "str"), ("amount", "Amount"), ("purpose", "str")), "None", 500),
+    "void_hold": Signature((("hold", "str"),), "None", 300),
+    "open_account": Signature(
+        (("keys", "list[tuple[bytes, int]]"), ("threshold", "int"), ("salt", "bytes"), ("bank", "str")),
+        "Address", 800, defaults={"bank": ""}),
+    "account_bank": Signature((("account", "Address"),), "str", 100, writes=False),
+    "create_asset": Signature(
+        (("code", "str"), ("decimals", "int"), ("issuer", "Address")), "Asset", 800),
+    "bank_money": Signature((("bank", "str"), ("currency", "str")), "Asset", 100, writes=False),
+    "settlement_money": Signature((("currency", "str"),), "Asset", 100, writes=False),
+    "member_role": Signature((("bank", "str"),), "str", 100, writes=False),
+    "member_account": Signature((("bank", "str"),), "Address", 100, writes=False),
+}
+"""name → signature. Extended by the kernel's author; prices are proposals until measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallContext:
+    """What a contract sees as ``ctx``."""
+
+    sender: str
+    """The account whose policy authorised the call."""
+    caller: str
+    """Who called: the sender, or the contract that called this one."""
+    contract: str
+    """The address of the running contract."""
+    height: int
+    time_ms: int
+    """The block's time; there is no other clock."""
+    transaction_id: bytes
+
+
+class Host(Protocol):
+    """What the kernel implements for one call. May raise ContractError with codes of its own, and may charge
+    the same meter; any other exception is our bug and passes through untouched."""
+
+    @property
+    def context(self) -> CallContext: ...
+
+    def storage_get(self, field: str, key: StorageKey | None) -> Plain:
+        """The stored value, or None where nothing is stored (stored values are never None). ``key`` is None
+        for a ``Value``."""
+
+    def storage_put(self, field: str, key: StorageKey | None, value: Plain) -> None: ...
+
+    def storage_delete(self, field: str, key: StorageKey | None) -> None: ...
+
+    def emit(self, name: str, fields: dict[str, Plain]) -> None: ...
+
+    def ledger_call(self, function: str, args: tuple[Plain, ...]) -> Plain:
+        """One row of LEDGER_FUNCTIONS, arguments complete, in order and of their declared types."""
+
+    def call(self, contract: str, method: str, args: list[Plain]) -> Plain:
+        """Runs another contract's method with the same meter; refuses re-entrance and too deep a nesting."""
