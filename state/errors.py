@@ -27,6 +27,8 @@ class Reason(StrEnum):
     BAD_GENESIS = "bad_genesis"  # a genesis document that breaks a rule
     FULL = "full"  # a bounded queue or pool has no room
     UNKNOWN = "unknown"  # names something that is not there
+    UNAVAILABLE = "unavailable"  # exists, but is not to be had at this node now
+    GAP = "gap"  # a cursor points at what is no longer kept
 
 
 class Invalid(Exception):
@@ -47,3 +49,8 @@ class Invalid(Exception):
 
 class Corrupt(Exception):
     """Our own disk holds something that it must not. The message says what and how to recover."""
+
+
+class StorageFailure(Corrupt):
+    """The disk or the database refused to read or write. What it acknowledges from now on cannot be believed, so
+    the process ends at once; the handle is never used again. The message says what failed and how to recover."""
