@@ -4,6 +4,7 @@ import importlib.metadata
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -20,7 +21,7 @@ from scripts import environment
 
 ROOT = Path(__file__).parent.parent.parent
 
-REAL = f'exec {sys.executable} "$@"'
+REAL = f'exec {shlex.quote(sys.executable)} "$@"'
 FAILING_SHIM = 'echo "pyenv: python3.12: command not found" >&2; exit 127'
 TOO_OLD = 'echo "Python 3.9.2"; exit 3'
 WITHOUT_ENSUREPIP = 'echo "Python 3.12.3"; exit 6'
@@ -37,7 +38,7 @@ def place(path: Path, body: str) -> Path:
 
 def find(home: Path, path: list[Path], **variables: str) -> subprocess.CompletedProcess[str]:
     """Which interpreter environment.sh finds on a machine with that home and PATH."""
-    script = f'root={ROOT}; . "$root/scripts/environment.sh"; find_interpreter && echo "$interpreter"'
+    script = f'root={shlex.quote(str(ROOT))}; . "$root/scripts/environment.sh"; find_interpreter && echo "$interpreter"'
     env = {"HOME": str(home), "PATH": ":".join(map(str, path)), **variables}
     return subprocess.run(["/bin/sh", "-euc", script], env=env, capture_output=True, text=True, timeout=30)
 
