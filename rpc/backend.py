@@ -26,6 +26,7 @@ from state.certificate import Certificate
 from state.codec import Value
 from state.errors import Reason
 from state.policy import Policy
+from state.proof import StateProof
 from state.receipt import Event, Receipt
 from state.transaction import Body
 from state.validators import ValidatorSet
@@ -315,8 +316,7 @@ class StateProofFact:
     """The state key."""
     value: bytes | None
     """None: the key is absent, and the proof says so."""
-    proof: bytes
-    """As ``state.tree`` encodes a proof."""
+    proof: StateProof
     certificate: Certificate
     """Its vote is a ``Checkpoint`` with the height and the state root that the proof leads to."""
 
@@ -404,7 +404,7 @@ class Queries(Protocol):
         """
 
     async def simulate(self, body: Body) -> SimulationFact:
-        """Execute on the latest state as if signed by ``body.keys``. :raises Invalid: as admission, without signatures."""
+        """Execute on the latest state as if ``body.keys`` had signed. :raises Invalid: as admission does."""
 
     async def account(self, address: str, cursor: bytes | None, limit: int) -> AccountFact:
         """:raises Invalid: BAD_ADDRESS, UNKNOWN."""
