@@ -52,8 +52,13 @@ def encode_address(prefix: str, kind: AddressType, digest: bytes) -> str:
 
 
 def decode_address(prefix: str, text: str) -> tuple[AddressType, bytes]:
-    """Type and digest of an address of the network ``prefix``. :raises Invalid: BAD_ADDRESS."""
+    """Type and digest of an address of the network ``prefix``. :raises Invalid: BAD_ADDRESS.
+
+    BIP-350 also reads upper case; here the text itself is the name of the account, so it has one spelling.
+    """
     found, letters = bech32m_decode(text)
+    if text != text.lower():
+        raise Invalid(Reason.BAD_ADDRESS, "an address of this network is written in lower case")
     if found != prefix:
         raise Invalid(Reason.BAD_ADDRESS, f"an address of the network {found!r}; this network's start with {prefix!r}")
     payload = bytes(_regroup(letters, 5, 8, pad=False))

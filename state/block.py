@@ -140,8 +140,8 @@ def decode_header(encoded: bytes) -> Header:
     if codec.natural(protocol_version) != PROTOCOL_VERSION:
         raise Invalid(Reason.BAD_VERSION, f"made under the rules of version {protocol_version!r}; upgrade this node")
     certificate = None if certificate_value is None else Certificate.from_value(certificate_value)
-    if certificate is None:
-        if height != 1 or parent != NO_DIGEST:
+    if certificate is None or height == 1:
+        if certificate is not None or height != 1 or parent != NO_DIGEST:
             raise Invalid(Reason.BAD_BLOCK, "every block but the first carries a certificate of its parent")
     else:
         vote = certificate.vote

@@ -32,8 +32,15 @@ _ATOMS = frozenset({type(None), bool, int, str, bytes})
 
 
 def pack(value: Value) -> bytes:
-    """Encode one value. :raises AssertionError: the value has a type that is not on the list (our own bug)."""
-    packed = msgpack.packb(value, use_bin_type=True)
+    """Encode one value.
+
+    :raises AssertionError: what ``unpack`` would refuse: a float, a map, a list nested too deep (our own bug).
+    """
+    _check_ours(value, DEPTH_MAX)
+    try:
+        packed = msgpack.packb(value, use_bin_type=True)
+    except (OverflowError, UnicodeEncodeError) as error:
+        raise AssertionError("an integer beyond 64 bits or a lone surrogate has no encoding") from error
     assert isinstance(packed, bytes)
     return packed
 
@@ -134,6 +141,20 @@ def _check(value: Value, depth: int) -> None:
                 raise Invalid(Reason.MALFORMED, f"{kind.__name__} has no place on chain")
     elif kind not in _ATOMS:
         raise Invalid(Reason.MALFORMED, f"{kind.__name__} has no place on chain")
+
+
+def _check_ours(value: Value, depth: int) -> None:
+    kind = type(value)
+    if kind is list or kind is tuple:
+        assert depth > 0, f"nested deeper than {DEPTH_MAX}"
+        for item in value:  # type: ignore[union-attr]
+            kind = type(item)
+            if kind is list or kind is tuple:
+                _check_ours(item, depth - 1)
+            elif kind not in _ATOMS:
+                assert isinstance(item, int | str), f"{kind.__name__} has no place on chain"
+    elif kind not in _ATOMS:
+        assert isinstance(value, int | str), f"{kind.__name__} has no place on chain"
 
 
 def _refuse(code: int, data: bytes) -> object:

@@ -1,5 +1,6 @@
 """The chain's parameters: set at genesis, the same at every node, never in a configuration file."""
 
+import re
 from dataclasses import asdict, dataclass, fields
 
 from state import codec
@@ -43,7 +44,7 @@ class ChainParameters:
             if name not in known:
                 raise Invalid(Reason.BAD_GENESIS, f"there is no parameter {name!r}")
             if name == "address_prefix":
-                if not (isinstance(value, str) and 1 <= len(value) <= 16 and value.isascii() and value.islower()):
+                if not isinstance(value, str) or not re.fullmatch("[a-z]{1,16}", value):
                     raise Invalid(Reason.BAD_GENESIS, "address_prefix is 1 to 16 lower-case ASCII letters")
             elif type(value) is not int or not 1 <= value <= codec.INT_MAX:
                 raise Invalid(Reason.BAD_GENESIS, f"{name} is a positive integer")

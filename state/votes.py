@@ -115,6 +115,9 @@ def from_value(value: Value) -> Vote:
         height, view, prepared_view, prepared_digest = codec.fields(rest, int, int, *optional)
         if (prepared_view is None) != (prepared_digest is None):
             raise Invalid(Reason.MALFORMED, "a prepared view and its digest come together")
+        least = 1 if prepared_view is None else codec.natural(prepared_view) + 1
+        if codec.natural(view) < least:
+            raise Invalid(Reason.MALFORMED, "a view change asks for a view above 0 and above the prepared one")
         return ViewChange(
             codec.natural(height),
             codec.natural(view),
