@@ -1,0 +1,240 @@
+"""The journal: what must be on disk before anything is said.
+
+One append-only journal holds everything that a restart needs: transaction bodies, vote records, blocks and
+certificates. Records are written as they come and made durable together by one fdatasync; nothing leaves the node
+before the record that it rests on is durable. A failed write or fdatasync ends the process: after one, the kernel
+may have thrown the pages away, so the handle is never used again.
+
+A file is a segment: records one after another, each a mark, a kind, a length, a CRC-32 and its payload. A crash
+can tear the end of the last segment, and recovery drops that tail. A bad record with good ones behind it is no
+torn tail but a damaged disk, and refuses to open. ``compact`` starts a new segment from what is still needed and
+removes the old ones.
+"""
+
+import os
+import struct
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from state.errors import Corrupt, StorageFailure
+
+RECORD_BYTES_MAX = 16 * 1024 * 1024
+"""Largest record: the bodies of a full block."""
+
+_MARK = b"\xa7HJ1"
+_HEADER = struct.Struct(">4sBII")
+"""Mark, kind, length of the payload, CRC-32 over kind and payload."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One entry of the journal. What a kind means is its writer's business (node.records)."""
+
+    kind: int
+    payload: bytes
+
+
+class Journal(Protocol):
+    """What driver and signer write to; the simulator has one whose disk forgets what was not synced."""
+
+    def append(self, record: Record) -> None:
+        """Write a record. It is durable only when a later ``sync`` has completed."""
+
+    def sync(self, token: int) -> None:
+        """Make everything appended so far durable, then report ``token`` to the driver's inbox."""
+
+    def compact(self, records: Sequence[Record]) -> None:
+        """Replace everything by ``records``, durably, before returning."""
+
+    @property
+    def size_bytes(self) -> int:
+        """What the journal takes up, for deciding when to compact."""
+
+
+def create(directory: Path) -> None:
+    """Make the empty journal of a new node. A validator whose journal is missing refuses to start."""
+    directory.mkdir(parents=True, mode=0o700)
+    _write_segment(directory, 1, ())
+
+
+def recover(directory: Path) -> list[Record]:
+    """All records that were made durable, in order; a torn tail is cut off.
+
+    :raises Corrupt: the journal is missing or damaged.
+    """
+    segments = _segments(directory)
+    if not segments:
+        raise Corrupt(
+            f"the journal in {directory} is missing. It holds what this validator has signed, and signing without it "
+            "could contradict an earlier vote. Restore the directory from this host, or give the validator a new key."
+        )
+    records: list[Record] = []
+    for path in segments:
+        data = path.read_bytes()
+        found, end = _parse(data)
+        if end < len(data):
+            if path != segments[-1] or _has_record_after(data, end):
+                raise Corrupt(
+                    f"{path} is damaged at byte {end}. Move the node's data directory aside, keep the keys, and let a "
+                    "person decide: a validator that forgets its votes can contradict them."
+                )
+            os.truncate(path, end)
+        records.extend(found)
+    return records
+
+
+class FileJournal:
+    """The journal of a running node.
+
+    :param synced: called from the executor's thread with the token of each completed ``sync``.
+    :param failed: called from the executor's thread when the disk refuses; the process must end.
+    :param executor: one thread, so that syncs complete in order.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        executor: Executor,
+        synced: Callable[[int], None],
+        failed: Callable[[StorageFailure], None],
+    ) -> None:
+        segments = _segments(directory)
+        assert segments, "create or recover comes first"
+        self._directory = directory
+        self._executor = executor
+        self._synced = synced
+        self._failed = failed
+        self._number = _number(segments[-1])
+        self._file = os.open(segments[-1], os.O_WRONLY | os.O_APPEND)
+        self._size_bytes = sum(path.stat().st_size for path in segments)
+        self._buffer: list[bytes] = []
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all segments, the unwritten buffer included."""
+        return self._size_bytes
+
+    def append(self, record: Record) -> None:
+        """See ``Journal.append``. Records are written together at the next ``sync``."""
+        encoded = _encode(record)
+        self._buffer.append(encoded)
+        self._size_bytes += len(encoded)
+
+    def sync(self, token: int) -> None:
+        """See ``Journal.sync``."""
+        buffer, self._buffer = b"".join(self._buffer), []
+        self._executor.submit(self._sync, self._file, buffer, token)
+
+    def compact(self, records: Sequence[Record]) -> None:
+        """See ``Journal.compact``. Waits for syncs that are under way."""
+        old, number = _segments(self._directory), self._number + 1
+        self._buffer = []
+        try:
+            self._executor.submit(os.fdatasync, self._file).result()
+            path = _write_segment(self._directory, number, records)
+            os.close(self._file)
+            self._file = os.open(path, os.O_WRONLY | os.O_APPEND)
+            for segment in old:
+                segment.unlink()
+        except OSError as error:
+            raise _failure(self._directory, error) from error
+        self._number = number
+        self._size_bytes = path.stat().st_size
+
+    def close(self) -> None:
+        """Write and sync what is left, then close."""
+        buffer, self._buffer = b"".join(self._buffer), []
+        try:
+            _write(self._file, buffer)
+            os.fdatasync(self._file)
+            os.close(self._file)
+        except OSError as error:
+            raise _failure(self._directory, error) from error
+
+    def _sync(self, file: int, buffer: bytes, token: int) -> None:
+        try:
+            _write(file, buffer)
+            os.fdatasync(file)
+        except OSError as error:
+            self._failed(_failure(self._directory, error))
+        else:
+            self._synced(token)
+
+
+def _failure(directory: Path, error: OSError) -> StorageFailure:
+    return StorageFailure(
+        f"writing to {directory} failed ({error.strerror}). The node has stopped so that nothing unsaved is answered "
+        "for. Make room or mend the disk, then start it again: it recovers by itself."
+    )
+
+
+def _write(file: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(file, view) :]
+
+
+def _encode(record: Record) -> bytes:
+    assert len(record.payload) <= RECORD_BYTES_MAX
+    checksum = zlib.crc32(record.payload, record.kind)
+    return _HEADER.pack(_MARK, record.kind, len(record.payload), checksum) + record.payload
+
+
+def _parse(data: bytes) -> tuple[list[Record], int]:
+    """The good records at the start of a segment, and where they end."""
+    records, at = [], 0
+    while (record := _record_at(data, at)) is not None:
+        records.append(record)
+        at += _HEADER.size + len(record.payload)
+    return records, at
+
+
+def _record_at(data: bytes, at: int) -> Record | None:
+    if len(data) - at < _HEADER.size:
+        return None
+    mark, kind, length, checksum = _HEADER.unpack_from(data, at)
+    start = at + _HEADER.size
+    if mark != _MARK or length > RECORD_BYTES_MAX or len(data) - start < length:
+        return None
+    payload = data[start : start + length]
+    return Record(kind, payload) if zlib.crc32(payload, kind) == checksum else None
+
+
+def _has_record_after(data: bytes, at: int) -> bool:
+    at = data.find(_MARK, at + 1)
+    while at >= 0:
+        if _record_at(data, at) is not None:
+            return True
+        at = data.find(_MARK, at + 1)
+    return False
+
+
+def _write_segment(directory: Path, number: int, records: Iterable[Record]) -> Path:
+    """A new durable segment; it appears under its name only when it is whole."""
+    path = directory / f"{number:08d}.journal"
+    temporary = path.with_suffix(".new")
+    file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        _write(file, b"".join(_encode(record) for record in records))
+        os.fsync(file)
+    finally:
+        os.close(file)
+    os.rename(temporary, path)
+    folder = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    return path
+
+
+def _segments(directory: Path) -> list[Path]:
+    return sorted(directory.glob("*.journal")) if directory.is_dir() else []
+
+
+def _number(path: Path) -> int:
+    return int(path.stem)

@@ -1,0 +1,145 @@
+"""The seams between the driver and the world: what it calls, and what comes back into its inbox.
+
+The driver never waits. It asks the clock, the network, the journal, the verifier and the execution for something,
+and the answer comes back later as an event in its one inbox. Production answers with asyncio, threads and
+processes; the simulator answers from a heap of virtual time. Driver, replica, signer, pool and executor run
+unmodified under both.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from node.chain import Outcome
+from state.block import Block
+from state.errors import Corrupt
+from state.transaction import Transaction
+
+# ------------------------------------------------------------------------------------------- into the inbox
+
+
+@dataclass(frozen=True, slots=True)
+class PeerJoined:
+    """A peer's votes link is up, the handshake done."""
+
+    node_id: bytes
+    height: int
+    """Newest height that the peer has decided."""
+    newest_vote: bytes
+    """Newest vote of this node's own that the peer holds, encoded; empty for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerLeft:
+    """A peer's votes link is down."""
+
+    node_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class VoteFrame:
+    """A message of agreement from a peer, as it travelled."""
+
+    node_id: bytes
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BulkFrame:
+    """A message of the bulk link, as it travelled."""
+
+    node_id: bytes
+    kind: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """Transactions from this node's own clients, decoded."""
+
+    token: int
+    transactions: tuple[Transaction, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """The verifier's answer: whether each transaction's signatures are right."""
+
+    token: int
+    valid: tuple[bool, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """Everything appended to the journal before ``sync(token)`` is durable."""
+
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """A block has been executed and its state written."""
+
+    height: int
+    outcome: Outcome
+    codes: tuple[str, ...]
+    """Code of each receipt, in the block's order."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    """A timer that the driver set with that name."""
+
+    name: str
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The disk, or the execution process, is gone. The node ends at once; nothing is acknowledged any more."""
+
+    error: Corrupt
+
+
+Event: TypeAlias = PeerJoined | PeerLeft | VoteFrame | BulkFrame | Submitted | Verified | Synced | Executed
+InboxEvent: TypeAlias = Event | TimerFired | Failed
+
+
+# --------------------------------------------------------------------------------------- out of the driver
+
+
+class Clock(Protocol):
+    """Time, and events that come when it has passed."""
+
+    def now_ms(self) -> int:
+        """Wall clock, ms since 1970: for proposals' times and expiry only."""
+
+    def monotonic_ms(self) -> int:
+        """A clock that never jumps: for everything that measures."""
+
+    def fire(self, delay_ms: int, event: TimerFired) -> None:
+        """Put ``event`` into the inbox after ``delay_ms`` (0: as soon as may be). A timer cannot be called back."""
+
+
+class Network(Protocol):
+    """Links to peers. Sending never waits; a link that is down or full drops."""
+
+    def send_vote(self, node_id: bytes | None, payload: bytes) -> None:
+        """To one peer, or to all."""
+
+    def send_bulk(self, node_id: bytes | None, kind: int, payload: bytes) -> None:
+        """To one peer, or to all."""
+
+
+class Verifier(Protocol):
+    """Checks signatures of transactions off the path of agreement."""
+
+    def verify(self, token: int, transactions: Sequence[Transaction]) -> None:
+        """Answered by ``Verified``, in order of the calls."""
+
+
+class Execution(Protocol):
+    """Runs blocks. It owns the world state."""
+
+    def execute(self, block: Block, transactions: Sequence[Transaction]) -> None:
+        """Start executing the next block. Answered by ``Executed``, in order of the calls."""

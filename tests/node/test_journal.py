@@ -1,0 +1,127 @@
+"""The journal on a real disk: order, torn tails, damage, compaction, and a disk that refuses."""
+
+import errno
+import os
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from node import journal
+from node.journal import FileJournal, Record
+from state.errors import Corrupt, StorageFailure
+
+RECORDS = [Record(1, b"first"), Record(2, b""), Record(3, b"third" * 1000)]
+
+
+class Sink:
+    """Takes what the journal reports from its thread."""
+
+    def __init__(self) -> None:
+        self.done: Future[int] = Future()
+
+    def synced(self, token: int) -> None:
+        self.done.set_result(token)
+
+    def failed(self, error: StorageFailure) -> None:
+        self.done.set_exception(error)
+
+
+@pytest.fixture
+def executor() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(1) as pool:
+        yield pool
+
+
+def write(directory: Path, executor: ThreadPoolExecutor, records: list[Record]) -> None:
+    sink = Sink()
+    opened = FileJournal(directory, executor, sink.synced, sink.failed)
+    for record in records:
+        opened.append(record)
+    opened.sync(7)
+    assert sink.done.result(5) == 7
+    opened.close()
+
+
+@pytest.fixture
+def directory(tmp_path: Path, executor: ThreadPoolExecutor) -> Path:
+    journal.create(tmp_path / "journal")
+    write(tmp_path / "journal", executor, RECORDS)
+    return tmp_path / "journal"
+
+
+def only_segment(directory: Path) -> Path:
+    (segment,) = directory.glob("*.journal")
+    return segment
+
+
+def test_gives_back_what_was_synced_in_order(directory: Path, executor: ThreadPoolExecutor) -> None:
+    assert journal.recover(directory) == RECORDS
+    write(directory, executor, [Record(4, b"later")])
+    assert journal.recover(directory) == [*RECORDS, Record(4, b"later")]
+
+
+@pytest.mark.parametrize("cut_bytes", [1, 12, 13, 5000, 5013])
+def test_a_torn_tail_is_cut_off(directory: Path, executor: ThreadPoolExecutor, cut_bytes: int) -> None:
+    segment = only_segment(directory)
+    os.truncate(segment, segment.stat().st_size - cut_bytes)
+    assert journal.recover(directory) == RECORDS[:2]
+    write(directory, executor, [Record(4, b"later")])
+    assert journal.recover(directory) == [*RECORDS[:2], Record(4, b"later")]
+
+
+def test_a_zeroed_tail_is_cut_off(directory: Path) -> None:
+    segment = only_segment(directory)
+    with segment.open("ab") as file:
+        file.write(bytes(4096))
+    assert journal.recover(directory) == RECORDS
+
+
+def test_damage_before_good_records_refuses(directory: Path) -> None:
+    segment = only_segment(directory)
+    data = bytearray(segment.read_bytes())
+    data[14] ^= 1
+    segment.write_bytes(data)
+    with pytest.raises(Corrupt, match=r"is damaged at byte 0\. Move the node's data directory aside"):
+        journal.recover(directory)
+
+
+def test_a_missing_journal_refuses(tmp_path: Path) -> None:
+    with pytest.raises(Corrupt, match="It holds what this validator has signed"):
+        journal.recover(tmp_path / "journal")
+
+
+def test_compacting_keeps_what_is_given_and_nothing_else(directory: Path, executor: ThreadPoolExecutor) -> None:
+    sink = Sink()
+    opened = FileJournal(directory, executor, sink.synced, sink.failed)
+    before = opened.size_bytes
+    opened.compact([Record(9, b"kept")])
+    assert opened.size_bytes < before
+    opened.append(Record(4, b"later"))
+    opened.sync(1)
+    assert sink.done.result(5) == 1
+    opened.close()
+    assert journal.recover(directory) == [Record(9, b"kept"), Record(4, b"later")]
+    assert only_segment(directory).name == "00000002.journal"
+
+
+def test_a_half_made_segment_is_not_one(directory: Path) -> None:
+    (directory / "00000002.new").write_bytes(b"torn")
+    assert journal.recover(directory) == RECORDS
+
+
+@pytest.mark.parametrize("call", ["write", "fdatasync"])
+def test_a_disk_that_refuses_ends_it(
+    directory: Path, executor: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    sink = Sink()
+    opened = FileJournal(directory, executor, sink.synced, sink.failed)
+    opened.append(Record(4, b"never acknowledged"))
+    monkeypatch.setattr(os, call, refuse)
+    opened.sync(1)
+    with pytest.raises(StorageFailure, match=r"No space left on device.*Make room"):
+        sink.done.result(5)
