@@ -1,7 +1,9 @@
 # Sourced by the executables beside it: makes the project's own virtual environment, then they run in it.
 #
-#   root   the project's directory, set by the caller
-#   python the environment's interpreter, set here
+#   root=$(dirname -- "$(dirname -- "$(readlink -f -- "$0")")")
+#   . "$root/scripts/environment.sh"
+#   make_environment run
+#   exec "$python" "$root/scripts/something.py" "$@"
 #
 # Two steps. This file finds an interpreter by running each candidate, in sh because nothing else can be relied on
 # yet; environment.py does the rest with it. When the environment is there, neither step does anything.

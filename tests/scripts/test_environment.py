@@ -220,6 +220,18 @@ def test_hansa_runs_from_anywhere(tmp_path: Path) -> None:
     assert (json.loads(done.stdout), done.stderr, done.returncode) == ([["a b", "--c"], 0, "/"], "", 7)
 
 
+def test_the_environments_own_hansa_starts_by_itself(tmp_path: Path) -> None:
+    root = make_project(tmp_path / "with a space", REAL)
+    (root / "node").mkdir()
+    (root / "node" / "cli.py").write_text("import sys\ndef main():\n    print(sys.argv[1:])\n    return 7\n")
+    launcher = root / ".venv" / "bin" / "hansa"
+    launcher.write_text(environment.LAUNCHER)
+    launcher.chmod(0o755)
+    env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(root)}
+    done = subprocess.run([launcher, "a b"], env=env, capture_output=True, text=True, timeout=30)
+    assert (done.stdout, done.stderr, done.returncode) == ("['a b']\n", "", 7)
+
+
 def test_hansa_passes_signals(tmp_path: Path) -> None:
     root = make_project(tmp_path / "project", REAL)
     (root / ".venv" / "bin" / "hansa").write_text("import time; print('up', flush=True); time.sleep(30)")
