@@ -271,7 +271,7 @@ def test_every_check_runs_and_failures_are_named(tmp_path: Path) -> None:
             "== mypy --strict scripts",
             f"mypy: -m mypy {' '.join(sorted(f'scripts/{path.name}' for path in (root / 'scripts').glob('*.py')))}",
             "== tests",
-            "<-m><not full><tests/a b>",
+            "<--continue-on-collection-errors><-m><not full><tests/a b>",
             "3 passed in 0.01s",
         ],
         "failed: ruff, tests\n",
@@ -282,7 +282,7 @@ def test_every_check_runs_and_failures_are_named(tmp_path: Path) -> None:
 def test_full_runs_every_test(tmp_path: Path) -> None:
     root = make_project(tmp_path / "project", FAKE_TOOLS.replace("exit 1", "exit 0"))
     said, errors, status = run_test_script(root, "--full", "-x")
-    assert (said[-2:], errors, status) == (["<-x>", "3 passed in 0.01s"], "", 0)
+    assert (said[-2:], errors, status) == (["<--continue-on-collection-errors><-x>", "3 passed in 0.01s"], "", 0)
 
 
 def locked_versions(*names: str) -> dict[str, str]:
