@@ -1,0 +1,250 @@
+"""The world state: every key and value after the last executed block, its tree, and what is kept beside it.
+
+Rows of the database, by their first byte:
+
+    l  key digest   → length of key (2) ‖ key ‖ value     the leaves, in the tree's order
+    x  extra key    → extra value                         receipts, history, indexes: written with the block that
+                                                          made them, not authenticated by the state root
+    u  height (8)   → previous values of the keys that this height changed, for the last UNDO_HEIGHTS heights
+    m  name         → "format": version; "head": height (8) ‖ block digest ‖ state root
+
+A block is one write batch, so that a crash leaves a whole height. It is not synced: what a power cut takes is
+replayed from the chain. At open the tree is rebuilt from the leaves and must have the root in the head, so leaves
+that a disk lost or changed are found before anything is built on them.
+"""
+
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+
+from state.cache import Cache, Missing
+from state.digest import DIGEST_BYTES, NO_DIGEST
+from state.errors import Corrupt
+from state.keyvalue import KeyValue, prefix_range
+from state.proof import VALUE_PREFIX, StateProof
+from state.tree import Tree
+
+LEAF, EXTRA, UNDO, META = b"l", b"x", b"u", b"m"
+
+HEAD_KEY = META + b"head"
+FORMAT_KEY = META + b"format"
+
+FORMAT = b"\x01"
+"""Version of the rows above. Another one is refused."""
+
+HEIGHT_BEFORE_GENESIS = -1
+"""The height of a world that holds nothing yet; genesis is committed as height 0."""
+
+HEIGHT_BYTES = 8
+KEY_LENGTH_BYTES = 2
+KEY_BYTES_MAX = 2 ** (8 * KEY_LENGTH_BYTES) - 1
+"""Longest key, bytes: what its length field holds."""
+
+UNDO_HEIGHTS = 8
+"""Heights whose previous values are kept: the lag L, since a diverging root shows at most L heights later."""
+
+VALUE_CACHE_BYTES_MAX = 32 * 1024 * 1024
+"""Memory for values read or written lately, bytes. A read from LevelDB costs 6 µs, one from here 0.2."""
+
+ABSENT_LENGTH = 0xFFFFFFFF
+"""In an undo record, the length of a value that was not there."""
+
+RECOVERY = "Delete the state directory and start again: the node rebuilds its state from the chain."
+
+
+class World:
+    """The state after one height. One owner, one thread."""
+
+    __slots__ = ("_block_digest", "_database", "_height", "_tree", "_values")
+
+    def __init__(self, database: KeyValue, height: int, block_digest: bytes) -> None:
+        self._database = database
+        self._height = height
+        self._block_digest = block_digest
+        self._values: Cache[bytes] = Cache(VALUE_CACHE_BYTES_MAX)
+        self._tree = Tree(self._read_leaves)
+
+    @classmethod
+    def open(cls, database: KeyValue) -> "World":
+        """The world that ``database`` holds, its tree rebuilt and compared with the root stored beside it.
+
+        :raises Corrupt: the rows are not the ones that were written.
+        """
+        head = database.get_verified(HEAD_KEY)
+        if head is None:
+            if any(True for _ in database.scan()):
+                raise Corrupt(f"The world state has rows but no head. {RECOVERY}")
+            return cls(database, HEIGHT_BEFORE_GENESIS, NO_DIGEST)
+        form = database.get_verified(FORMAT_KEY)
+        if form != FORMAT:
+            raise Corrupt(
+                f"The world state has format {form.hex() if form else 'none'}; this program writes {FORMAT.hex()}. "
+                f"Start the version that wrote it. Or: {RECOVERY}"
+            )
+        height = int.from_bytes(head[:HEIGHT_BYTES], "big")
+        world = cls(database, height, head[HEIGHT_BYTES : HEIGHT_BYTES + DIGEST_BYTES])
+        stored = head[HEIGHT_BYTES + DIGEST_BYTES :]
+        if world.root != stored:
+            raise Corrupt(
+                f"The world state at height {height} should have root {stored.hex()}, but its leaves give "
+                f"{world.root.hex()}: the disk lost or changed data. {RECOVERY}"
+            )
+        return world
+
+    @property
+    def height(self) -> int:
+        """The last committed height, or HEIGHT_BEFORE_GENESIS."""
+        return self._height
+
+    @property
+    def block_digest(self) -> bytes:
+        """Digest of the block at that height; NO_DIGEST before genesis."""
+        return self._block_digest
+
+    @property
+    def root(self) -> bytes:
+        """Root of the state tree after that height."""
+        return self._tree.root
+
+    @property
+    def key_count(self) -> int:
+        """Keys in the state."""
+        return self._tree.key_count
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value of a key. A read from the disk is verified."""
+        cached = self._values.get(key)
+        if not isinstance(cached, Missing):
+            return cached
+        row = self._database.get_verified(LEAF + sha256(key).digest())
+        value = None if row is None else _value_of(key, row)
+        self._values.put(key, value)
+        return value
+
+    def commit(
+        self,
+        height: int,
+        block_digest: bytes,
+        changes: Mapping[bytes, bytes | None],
+        extra: Mapping[bytes, bytes | None] | None = None,
+        *,
+        sync: bool = False,
+    ) -> bytes:
+        """Write one height as one batch and give the new root. None in ``changes`` or ``extra`` deletes.
+
+        :raises StorageFailure: nothing of it is in this world, and the database is dead.
+        """
+        assert height == self._height + 1, f"height {height} does not follow {self._height}"
+        assert len(block_digest) == DIGEST_BYTES
+        prepared = self._tree.prepare(changes)
+        rows: dict[bytes, bytes | None] = {}
+        undo: list[bytes] = []
+        for key_digest, key, bound in prepared.changes:
+            size = len(key).to_bytes(KEY_LENGTH_BYTES, "big")
+            value = changes[key]
+            rows[LEAF + key_digest] = None if bound is None or value is None else size + key + value
+            previous = self.get(key)
+            undo.append(size + key + _undo_value(previous))
+        if extra:
+            for key, value in extra.items():
+                rows[EXTRA + key] = value
+        rows[_undo_key(height)] = b"".join(undo)
+        if height >= UNDO_HEIGHTS:
+            rows[_undo_key(height - UNDO_HEIGHTS)] = None
+        rows[HEAD_KEY] = height.to_bytes(HEIGHT_BYTES, "big") + block_digest + prepared.root
+        if self._height == HEIGHT_BEFORE_GENESIS:
+            rows[FORMAT_KEY] = FORMAT
+        self._database.write(rows, sync=sync)
+        self._tree.install(prepared)
+        put = self._values.put
+        for key, value in changes.items():
+            put(key, value)
+        self._height, self._block_digest = height, block_digest
+        return prepared.root
+
+    def root_after(self, changes: Mapping[bytes, bytes | None]) -> bytes:
+        """The root that committing ``changes`` would give. Writes nothing."""
+        return self._tree.prepare(changes).root
+
+    def prove(self, key: bytes) -> StateProof:
+        """Proof of the key's value or absence under ``root``; check it with state.proof.verify_proof."""
+        return self._tree.prove(key)
+
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        """Every key and value, ordered by key digest, as of now; for audits, exports and snapshots.
+
+        :raises Corrupt: a leaf that does not stand under its key's digest.
+        """
+        for name, row in self._database.scan(*prefix_range(LEAF)):
+            at = KEY_LENGTH_BYTES + int.from_bytes(row[:KEY_LENGTH_BYTES], "big")
+            key = row[KEY_LENGTH_BYTES:at]
+            if sha256(key).digest() != name[1:]:
+                raise Corrupt(f"A leaf of the world state stands under another key's digest. {RECOVERY}")
+            yield key, row[at:]
+
+    def extra_get(self, key: bytes) -> bytes | None:
+        """A row that was committed as extra."""
+        return self._database.get_verified(EXTRA + key)
+
+    def extra_scan(
+        self, start: bytes, stop: bytes | None, limit: int, reverse: bool = False
+    ) -> list[tuple[bytes, bytes]]:
+        """At most ``limit`` extra rows with start ≤ key < stop (None: to the end), from either end."""
+        above = prefix_range(EXTRA)[1] if stop is None else EXTRA + stop
+        found: list[tuple[bytes, bytes]] = []
+        if limit > 0:
+            for name, row in self._database.scan(EXTRA + start, above, reverse=reverse):
+                found.append((name[1:], row))
+                if len(found) == limit:
+                    break
+        return found
+
+    def undo(self, height: int) -> dict[bytes, bytes | None] | None:
+        """The values before ``height`` of the keys that it changed (None: absent), or None if no longer kept."""
+        if height < 0:
+            return None
+        record = self._database.get_verified(_undo_key(height))
+        return None if record is None else _undo_values(record)
+
+    def _read_leaves(self, start: bytes, stop: bytes | None) -> bytes:
+        above = prefix_range(LEAF)[1] if stop is None else LEAF + stop
+        parts: list[bytes] = []
+        add = parts.append
+        for name, row in self._database.rows(LEAF + start, above):
+            add(name[1:])
+            add(sha256(VALUE_PREFIX + row[KEY_LENGTH_BYTES + (row[0] << 8 | row[1]) :]).digest())
+        return b"".join(parts)
+
+
+def _value_of(key: bytes, row: bytes) -> bytes:
+    at = KEY_LENGTH_BYTES + len(key)
+    if row[:at] != len(key).to_bytes(KEY_LENGTH_BYTES, "big") + key:
+        raise Corrupt(f"The leaf of key {key.hex()} holds another key. {RECOVERY}")
+    return row[at:]
+
+
+def _undo_key(height: int) -> bytes:
+    return UNDO + height.to_bytes(HEIGHT_BYTES, "big")
+
+
+def _undo_value(value: bytes | None) -> bytes:
+    if value is None:
+        return ABSENT_LENGTH.to_bytes(4, "big")
+    return len(value).to_bytes(4, "big") + value
+
+
+def _undo_values(record: bytes) -> dict[bytes, bytes | None]:
+    values: dict[bytes, bytes | None] = {}
+    at = 0
+    while at < len(record):
+        key_at = at + KEY_LENGTH_BYTES
+        key_end = key_at + int.from_bytes(record[at:key_at], "big")
+        value_at = key_end + 4
+        length = int.from_bytes(record[key_end:value_at], "big")
+        key = record[key_at:key_end]
+        if length == ABSENT_LENGTH:
+            values[key] = None
+            at = value_at
+        else:
+            values[key] = record[value_at : value_at + length]
+            at = value_at + length
+    return values
