@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from consensus.evidence import Evidence
 from consensus.messages import Message
+from consensus.rotation import Rotation
 from consensus.safety import SignRequest
 from state.block import Block
 from state.certificate import Certificate
@@ -154,6 +155,17 @@ Event: TypeAlias = (
 
 
 @dataclass(frozen=True, slots=True)
+class Decision:
+    """A decided block, and all of it that has to be stored."""
+
+    block: Block
+    certificate: Certificate
+    """q COMMITs of one view."""
+    rotation: Rotation
+    """Of the block's height; a restart goes on from it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Outgoing:
     """A message to send. A link that is down loses it: the core sends again by itself."""
 
@@ -245,7 +257,7 @@ class Ready:
     """To send at once: whatever is signed in them is already on disk."""
     validate: tuple[Validation, ...] = ()
     propose: ProposalWanted | None = None
-    decided: tuple[tuple[Block, Certificate], ...] = ()
+    decided: tuple[Decision, ...] = ()
     """Append to the chain and execute; bodies may still have to be fetched."""
     certified: tuple[Certificate, ...] = ()
     """New checkpoint certificates, to be stored."""

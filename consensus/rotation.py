@@ -11,8 +11,10 @@ from dataclasses import dataclass
 
 from state import codec
 from state.block import Block
+from state.codec import Value
 from state.errors import Invalid, Reason
 from state.validators import VALIDATORS_MAX, ValidatorSet
+from state.votes import Commit
 
 ROTATION_VERSION = 1
 
@@ -52,7 +54,7 @@ class Rotation:
 
     def encode(self) -> bytes:
         """Canonical bytes."""
-        standings = [[item.member, item.failures, item.returns_height] for item in self.standings]
+        standings: list[Value] = [[item.member, item.failures, item.returns_height] for item in self.standings]
         return codec.encode(ROTATION_VERSION, [self.height, self.order, self.parent_order, standings])
 
     @classmethod
@@ -84,7 +86,7 @@ def next_rotation(rotation: Rotation, block: Block, validators: ValidatorSet) ->
     certificate = block.header.parent_certificate
     if certificate is not None and rotation.parent_order:
         vote = certificate.vote
-        assert not hasattr(vote, "state_root")
+        assert isinstance(vote, Commit)
         standings = judge(standings, rotation.parent_order, vote.height, vote.view)
     members = {validator.member for validator in validators.validators}
     standings = tuple(item for item in standings if item.member in members)
@@ -98,8 +100,8 @@ def judge(standings: Sequence[Standing], order: Sequence[str], height: int, view
     succeeded = order[view % len(order)]
     for member in order[: min(view, len(order))]:
         before = known.get(member)
-        doublings = 0 if before is None else min(before.failures, FAILURES_MAX)
-        known[member] = Standing(member, doublings + 1, height + BENCH_HEIGHTS * 2**doublings)
+        failures = 0 if before is None else min(before.failures, FAILURES_MAX)
+        known[member] = Standing(member, failures + 1, height + BENCH_HEIGHTS * 2**failures)
     known.pop(succeeded, None)
     return tuple(known[member] for member in sorted(known))
 
@@ -114,5 +116,5 @@ def order_of(height: int, validators: ValidatorSet, standings: Sequence[Standing
     return (*playing[start:], *playing[:start], *waiting)
 
 
-def _members(value: codec.Value) -> tuple[str, ...]:
+def _members(value: Value) -> tuple[str, ...]:
     return tuple(codec.text(item) for item in codec.items(value, VALIDATORS_MAX))
