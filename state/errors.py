@@ -25,6 +25,8 @@ class Reason(StrEnum):
     BAD_PROOF = "bad_proof"  # a Merkle or tree proof that does not lead to the root
     BAD_BLOCK = "bad_block"  # a block that breaks a rule of validity
     BAD_GENESIS = "bad_genesis"  # a genesis document that breaks a rule
+    BAD_KEY_FILE = "bad_key_file"  # a key file or passphrase that can't be used as it is
+    BAD_CONFIGURATION = "bad_configuration"  # a configuration file that breaks a rule
     FULL = "full"  # a bounded queue or pool has no room
     UNKNOWN = "unknown"  # names something that is not there
     UNAVAILABLE = "unavailable"  # exists, but is not to be had at this node now
