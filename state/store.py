@@ -153,6 +153,6 @@ def _holds_data(path: Path) -> bool:
 def _failure(path: Path, doing: str, error: Exception) -> StorageFailure:
     cause = error.args[0] if error.args else error
     text = cause.decode("utf-8", "replace") if isinstance(cause, bytes) else str(error)
-    if doing == "open" and "LOCK" in text:
-        return StorageFailure(f"The database {path} is in use by another process ({text}). Stop that one first.")
+    if doing == "open" and text.startswith("IO error: lock "):
+        return StorageFailure(f"The database {path} is in use already ({text}). Stop the process that has it first.")
     return StorageFailure(f"The database {path} failed to {doing}: {text}. {RECOVERY}")

@@ -103,7 +103,7 @@ def test_a_missing_database_and_a_second_opener_are_named(tmp_path: Path) -> Non
     with pytest.raises(StorageFailure, match="does not exist"):
         Database.open(tmp_path / "none")
     database = Database.open(tmp_path / "db", create=True)
-    with pytest.raises(StorageFailure, match=r"is in use by another process .* Stop that one first"):
+    with pytest.raises(StorageFailure, match=r"is in use already .*Stop the process that has it first"):
         Database.open(tmp_path / "db")
     database.close()
     (tmp_path / "file").write_text("")
