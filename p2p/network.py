@@ -109,6 +109,7 @@ class PeerNetwork:
         self._listener: Listener | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._ticks = 0
+        self._is_closing = False
         self._cancelled: set[asyncio.Task[None]] = set()
         self.set_peers(peers, role)
 
@@ -139,6 +140,7 @@ class PeerNetwork:
 
     async def close(self) -> None:
         """End every link and task. PeerDown comes for each link that was up."""
+        self._is_closing = True
         if self._timer is not None:
             self._timer.cancel()
         for neighbour in self._neighbours.values():
@@ -240,8 +242,10 @@ class PeerNetwork:
         self._check_not_barred(node_id)
 
     def _check_not_barred(self, node_id: bytes) -> None:
-        """:raises Invalid: FULL."""
+        """:raises Invalid: FULL for a barred peer, or for any while this node closes."""
         neighbour = self._neighbours[node_id]
+        if self._is_closing:
+            raise Invalid(Reason.FULL, "this node is closing")
         if neighbour.barred_until > asyncio.get_running_loop().time():
             raise Invalid(Reason.FULL, f"{neighbour.peer.name} is barred for a while")
 
@@ -282,7 +286,11 @@ class PeerNetwork:
     # Links
 
     def _own_hello(self, node_id: bytes, link_kind: LinkKind) -> Hello:
-        height, newest_vote = self._standing(node_id)
+        try:
+            height, newest_vote = self._standing(node_id)
+        except Exception as error:
+            self._on_failure(error)
+            raise
         assert len(newest_vote) <= HELLO_BYTES_MAX // 2, "a vote too large for a Hello"
         return Hello(
             chain_id=self._chain_id,

@@ -36,7 +36,8 @@ def client_context(identity: Identity, leaf: Leaf, peer_root: bytes) -> ssl.SSLC
 
 
 def trust(context: ssl.SSLContext, root: bytes) -> None:
-    """Add one root certificate (DER). Adding it twice changes nothing."""
+    """Add one root certificate (DER). Adding it twice changes nothing; taking one out is not possible, so a member
+    that leaves is refused by its key, not by its certificate."""
     context.load_verify_locations(cadata=root)
 
 

@@ -78,7 +78,9 @@ class Node:
 async def until(condition: Callable[[], object], seconds: float = 3.0) -> None:
     """Wait for a condition; the test fails where it does not come true."""
     async with asyncio.timeout(seconds):
-        while not condition():
+        while True:
+            if condition():
+                return
             await asyncio.sleep(0.002)
 
 

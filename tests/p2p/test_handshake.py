@@ -145,9 +145,7 @@ async def test_a_stalled_tls_handshake(acceptor: Node, sent: bytes) -> None:
 
 
 async def test_a_client_of_one_byte_at_a_time(acceptor: Node) -> None:
-    _, writer = await asyncio.open_connection(
-        "127.0.0.1", acceptor.network.port, ssl=context_for(acceptor, member())
-    )
+    _, writer = await asyncio.open_connection("127.0.0.1", acceptor.network.port, ssl=context_for(acceptor, member()))
 
     async def drip() -> None:
         for byte in b"GET /votes HTTP/1.1\r\n" + b"x" * 1000:
@@ -257,6 +255,26 @@ async def test_a_dialler_gives_up_on_a_silent_server(cluster: Cluster) -> None:
         dialler.network.set_peers([peer(second, silent.getsockname()[1])], Role.VALIDATOR)
         await until(lambda: dialler.network.status()[0].last_error)
         assert dialler.network.status()[0].last_error == "no handshake within 0.6 s"
+
+
+async def test_dials_that_fail_are_spaced(cluster: Cluster) -> None:
+    """With pauses of 10, 20, 40, then 50 ms (three quarters of that by the drawn jitter), for two links."""
+    first, second = identities(2)
+    dialler = cluster.make(first)
+    dials = 0
+
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal dials
+        dials += 1
+        writer.close()
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    await dialler.network.start("127.0.0.1", 0)
+    dialler.network.set_peers([peer(second, server.sockets[0].getsockname()[1])], Role.VALIDATOR)
+    await asyncio.sleep(0.4)
+    assert 4 <= dials <= 2 * 13
+    server.close()
+    await dialler.network.close()
 
 
 async def test_a_barred_peer_stays_away(cluster: Cluster) -> None:
