@@ -9,9 +9,9 @@ kernel's ``ledger_call``. Rows never change meaning once a chain has used them.
 """
 
 from dataclasses import dataclass, field
-from typing import Final, Protocol, TypeAlias, Union
+from typing import Final, Protocol, TypeAlias
 
-Plain: TypeAlias = Union[None, bool, int, str, bytes, list["Plain"]]
+Plain: TypeAlias = None | bool | int | str | bytes | list["Plain"]
 """What crosses the seam: None, bool, int, str, bytes and lists of these. Canonical msgpack holds all of it.
 
 A record and a tuple are a list of their fields in order; a dict is a list of ``[key, value]`` in its own order; an
@@ -62,16 +62,25 @@ LEDGER_FUNCTIONS: Final[dict[str, Signature]] = {
         "str", 500, defaults={"reference": ""}),
     "post_hold": Signature((("hold", "str"), ("amount", "Amount"), ("purpose", "str")), "None", 500),
     "void_hold": Signature((("hold", "str"),), "None", 300),
+    "expire_hold": Signature((("hold", "str"),), "None", 300),
+    "hold_status": Signature((("hold", "str"),), "str", 100, writes=False),
     "open_account": Signature(
         (("keys", "list[tuple[bytes, int]]"), ("threshold", "int"), ("salt", "bytes"), ("bank", "str")),
         "Address", 800, defaults={"bank": ""}),
     "account_bank": Signature((("account", "Address"),), "str", 100, writes=False),
-    "create_asset": Signature(
-        (("code", "str"), ("decimals", "int"), ("issuer", "Address")), "Asset", 800),
+    "grant": Signature((("account", "Address"), ("contract", "str")), "None", 500),
+    "withdraw_grant": Signature((("account", "Address"), ("contract", "str")), "None", 500),
+    "has_grant": Signature((("account", "Address"), ("contract", "str")), "bool", 100, writes=False),
+    "create_money": Signature(
+        (("currency", "str"), ("kind", "str"), ("issuer", "str")), "Asset", 800),
+    "allow_supply": Signature((("asset", "Asset"), ("contract", "str")), "None", 500),
+    "disallow_supply": Signature((("asset", "Asset"), ("contract", "str")), "None", 500),
+    "asset_info": Signature((("asset", "Asset"),), "tuple[str, str, str, int]", 100, writes=False),
     "bank_money": Signature((("bank", "str"), ("currency", "str")), "Asset", 100, writes=False),
     "settlement_money": Signature((("currency", "str"),), "Asset", 100, writes=False),
     "member_role": Signature((("bank", "str"),), "str", 100, writes=False),
     "member_account": Signature((("bank", "str"),), "Address", 100, writes=False),
+    "member_of": Signature((("account", "Address"),), "str", 100, writes=False),
 }
 """name → signature. Extended by the kernel's author; prices are proposals until measured."""
 

@@ -1,0 +1,188 @@
+"""What a running contract reaches: its own storage, its events, other contracts, and the kernel.
+
+One ``ContractHost`` stands for one call of one contract. Values are copied both ways: what the state holds is never
+handed out, and what a contract hands in is checked for size and depth before it is kept.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final, cast
+
+from contracts.deployed import Contracts, Deployed
+from contracts.kernel import accounts, assets, holds, layout, ledger, members
+from contracts.kernel.codes import refuse
+from contracts.kernel.layout import Item
+from contracts.kernel.scope import Scope
+from contracts.language import run
+from contracts.language.kernel_interface import CallContext, Plain, StorageKey
+from state.receipt import Event
+
+CONTRACT_DEPTH_MAX = 8
+"""Contracts that call each other, at most."""
+
+VALUE_DEPTH_MAX = 10
+"""Nesting of a value that is stored, emitted or returned; with what stands around it, below the codec's limit."""
+
+VALUE_BYTES_MAX = 64 * 1024
+"""Size of such a value, about."""
+
+KEY_BYTES_MAX = 512
+"""Longest state key of a contract's own value."""
+
+ATOM_BYTES = 9
+"""What an atom takes at most, beside the letters of a text."""
+
+
+class ContractHost:
+    """The ``Host`` of one call."""
+
+    __slots__ = ("_context", "_contracts", "_deployed", "_scope")
+
+    def __init__(self, scope: Scope, contracts: Contracts, deployed: Deployed, caller: str) -> None:
+        self._scope = scope
+        self._contracts = contracts
+        self._deployed = deployed
+        self._context = CallContext(
+            scope.sender, caller, deployed.address, scope.height, scope.time_ms, scope.transaction_id
+        )
+
+    @property
+    def context(self) -> CallContext:
+        """What the contract sees as ``ctx``."""
+        return self._context
+
+    def storage_get(self, field: str, key: StorageKey | None) -> Plain:
+        """The stored value, None where there is none."""
+        row = self._scope.overlay.get(self._key(field, key))
+        return None if row is None else thawed(row[0])
+
+    def storage_put(self, field: str, key: StorageKey | None, value: Plain) -> None:
+        """Keep a value. :raises ContractError: too_large."""
+        frozen, _ = frozen_value(value)
+        self._scope.overlay.put(self._key(field, key), (frozen,))
+
+    def storage_delete(self, field: str, key: StorageKey | None) -> None:
+        """Forget a value."""
+        self._scope.overlay.delete(self._key(field, key))
+
+    def emit(self, name: str, fields: dict[str, Plain]) -> None:
+        """Record an event of the contract's own. :raises ContractError: too_large or too_many_events."""
+        size = sum(len(field) + frozen_value(value)[1] for field, value in fields.items())
+        self._scope.record(Event(self._deployed.name, name, tuple(fields.items())), size)
+
+    def ledger_call(self, function: str, args: tuple[Plain, ...]) -> Plain:
+        """One of the kernel's functions."""
+        return LEDGER[function](self._scope, *args)
+
+    def call(self, contract: str, method: str, args: list[Plain]) -> Plain:
+        """Another contract's method, the contract given by name or address."""
+        deployed = self._contracts.find(self._scope.overlay, contract)
+        if deployed is None:
+            row = self._scope.overlay.get(layout.account_key(contract))
+            deployed = None if row is None else self._contracts.find(self._scope.overlay, cast(str, row[2]))
+        if deployed is None:
+            refuse("unknown_contract", f"no contract is named {contract[:96]}")
+        return invoke(self._scope, self._contracts, deployed, method, args, self._deployed.address)
+
+    def _key(self, field: str, key: StorageKey | None) -> bytes:
+        encoded = layout.data_key(self._deployed.name, field, key)
+        if len(encoded) > KEY_BYTES_MAX:
+            refuse("too_large", f"a key has at most {KEY_BYTES_MAX} bytes")
+        return encoded
+
+
+def invoke(
+    scope: Scope, contracts: Contracts, deployed: Deployed, method: str, arguments: list[Plain], caller: str
+) -> Plain:
+    """Run one method of a contract in the scope. :raises ContractError: or OutOfFuel, as the language does."""
+    running = scope.running
+    if deployed.name in running:
+        refuse("reentrant", f"{deployed.name} is still running")
+    if len(running) >= CONTRACT_DEPTH_MAX:
+        refuse("contract_depth", f"at most {CONTRACT_DEPTH_MAX} contracts call each other")
+    running.append(deployed.name)
+    value = run(deployed.compiled, method, arguments, ContractHost(scope, contracts, deployed, caller), scope.meter)
+    running.pop()
+    return value
+
+
+def frozen_value(value: Plain, depth: int = VALUE_DEPTH_MAX) -> tuple[Item, int]:
+    """An unchangeable copy of a plain value, and its size in bytes at most. :raises ContractError: too_large."""
+    if type(value) is list:
+        if not depth:
+            refuse("too_large", f"a value is nested at most {VALUE_DEPTH_MAX} deep")
+        total = ATOM_BYTES
+        items = []
+        for item in value:
+            frozen, size = frozen_value(item, depth - 1)
+            items.append(frozen)
+            total += size
+    else:
+        assert value is None or isinstance(value, bool | int | str | bytes)
+        total = ATOM_BYTES + (len(value.encode()) if type(value) is str else len(value) if type(value) is bytes else 0)
+        items = None
+    if total > VALUE_BYTES_MAX:
+        refuse("too_large", f"a value takes at most {VALUE_BYTES_MAX} bytes")
+    return (value if items is None else tuple(items)), total  # type: ignore[return-value]
+
+
+def thawed(item: Item) -> Plain:
+    """A plain copy of what the state holds."""
+    if type(item) is tuple:
+        return [thawed(inner) for inner in item]
+    return item  # type: ignore[return-value]
+
+
+def _balance(scope: Scope, asset: str, account: str) -> int:
+    return ledger.balance(scope, account, asset)[0]
+
+
+def _held(scope: Scope, asset: str, account: str) -> int:
+    return ledger.balance(scope, account, asset)[1]
+
+
+def _account_bank(scope: Scope, account: str) -> str:
+    return scope.account(account)[0]
+
+
+def _member_role(scope: Scope, bank: str) -> str:
+    return members.member(scope, bank)[3]
+
+
+def _member_account(scope: Scope, bank: str) -> str:
+    return members.member(scope, bank)[4]
+
+
+def _asset_info(scope: Scope, asset: str) -> Plain:
+    issuer, kind, currency, decimals, _ = assets.asset(scope, asset)
+    return [issuer, kind, currency, decimals]
+
+
+LEDGER: Final[Mapping[str, Callable[..., Plain]]] = {
+    "transfer": ledger.transfer,
+    "journal": ledger.journal,
+    "mint": ledger.mint,
+    "burn": ledger.burn,
+    "balance": _balance,
+    "held": _held,
+    "supply": ledger.supply,
+    "hold": holds.create,
+    "post_hold": holds.post,
+    "void_hold": holds.void,
+    "expire_hold": holds.expire,
+    "hold_status": holds.status,
+    "open_account": accounts.open_account,
+    "account_bank": _account_bank,
+    "grant": accounts.grant,
+    "withdraw_grant": accounts.withdraw_grant,
+    "has_grant": accounts.has_grant,
+    "create_money": assets.create_money,
+    "allow_supply": assets.allow_supply,
+    "disallow_supply": assets.disallow_supply,
+    "asset_info": _asset_info,
+    "bank_money": assets.bank_money,
+    "settlement_money": assets.settlement_money,
+    "member_role": _member_role,
+    "member_account": _member_account,
+    "member_of": members.member_of,
+}
+"""Function of LEDGER_FUNCTIONS → the kernel's. A test holds the two tables to each other."""

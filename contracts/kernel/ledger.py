@@ -1,0 +1,218 @@
+"""Journals: the one place where balances and supply change.
+
+A journal is a list of legs (asset, account, change) that sums to zero for each asset. The asset's supply is itself
+an account, named ``supply``, that may go below zero: a debit of it mints, a credit to it burns, and both need the
+issuer's word. So supply is what all accounts hold, by construction, and a payment between two banks is one
+journal: burn here, mint there, settlement money from bank to bank.
+
+All legs are judged before anything is written. Available and held balances stay between 0 and 2^63 − 1.
+"""
+
+from collections.abc import Sequence
+from typing import cast
+
+from contracts.kernel import expiry, layout
+from contracts.kernel.codes import refuse
+from contracts.kernel.layout import EMPTY_BALANCE, EXPIRED, OPEN, SUPPLY, AssetRow, BalanceRow, HoldRow
+from contracts.kernel.scope import EVENT_BYTES, LEG_BYTES, Scope
+from state.codec import INT_MAX
+
+Leg = tuple[str, str, int]
+"""Asset, address (or SUPPLY), change in minor units."""
+
+Moves = dict[tuple[str, str], tuple[int, int]]
+"""(address, asset) → change of available, change of held."""
+
+LEGS_MAX = 1024
+"""Legs of one journal: a bank's batch of deposits fits, a block's time limit holds."""
+
+PURPOSE_CHARS_MAX = 32
+REFERENCE_CHARS_MAX = 140
+"""As ISO 20022's unstructured remittance information."""
+
+FUEL_PER_LEG = 150
+"""For each leg after the first two, which the call's own price covers."""
+
+FUEL_PER_EXPIRY = 300
+"""For each expired hold that is released on the way."""
+
+
+def journal(scope: Scope, legs: Sequence[Leg], purpose: str, reference: str = "") -> None:
+    """Post ``legs`` together or not at all.
+
+    :raises ContractError: with a code of the kernel's.
+    """
+    check_texts(purpose, reference)
+    if len(legs) < 2:
+        refuse("no_legs")
+    if len(legs) > LEGS_MAX:
+        refuse("too_many_legs", f"a journal has at most {LEGS_MAX} legs")
+    if len(legs) > 2:
+        scope.meter.charge(FUEL_PER_LEG * (len(legs) - 2))
+    sums: dict[str, int] = {}
+    moves: Moves = {}
+    minted: dict[str, int] = {}
+    for asset, address, change in legs:
+        if type(change) is not int or not 0 < abs(change) <= INT_MAX:
+            refuse("amount_out_of_range")
+        sums[asset] = sums.get(asset, 0) + change
+        if address == SUPPLY:
+            minted[asset] = minted.get(asset, 0) - change
+            continue
+        place = (address, asset)
+        before = moves.get(place)
+        moves[place] = (change, 0) if before is None else (before[0] + change, 0)
+        if change < 0:
+            if not scope.agrees(address):
+                refuse("debit_unauthorised", f"{address} has not agreed to the debit")
+        else:
+            scope.account(address)
+    overlay = scope.overlay
+    for asset, total in sums.items():
+        if overlay.get(layout.asset_key(asset)) is None:
+            refuse("unknown_asset", f"no asset has the id {asset[:64]}")
+        if total:
+            refuse("unbalanced", f"the legs in {asset} sum to {total}, not to zero")
+    for asset in minted:
+        if not may_supply(scope, asset):
+            refuse("supply_unauthorised", f"the issuer of {asset} has not agreed")
+    move(scope, moves, minted)
+    scope.emit(
+        "journal",
+        ("purpose", purpose),
+        ("reference", reference),
+        ("legs", [[*leg] for leg in legs]),
+        bytes_count=EVENT_BYTES + LEG_BYTES * len(legs),
+    )
+
+
+def transfer(scope: Scope, asset: str, source: str, target: str, amount: int, purpose: str, reference: str) -> None:
+    """A journal of two legs. :raises ContractError: with a code of the kernel's."""
+    checked(amount)
+    journal(scope, ((asset, source, -amount), (asset, target, amount)), purpose, reference)
+
+
+def mint(scope: Scope, asset: str, target: str, amount: int, purpose: str, reference: str) -> None:
+    """New money for ``target``. :raises ContractError: with a code of the kernel's."""
+    checked(amount)
+    journal(scope, ((asset, SUPPLY, -amount), (asset, target, amount)), purpose, reference)
+
+
+def burn(scope: Scope, asset: str, source: str, amount: int, purpose: str, reference: str) -> None:
+    """Money of ``source`` ceases to be. :raises ContractError: with a code of the kernel's."""
+    checked(amount)
+    journal(scope, ((asset, source, -amount), (asset, SUPPLY, amount)), purpose, reference)
+
+
+def checked(amount: int) -> int:
+    """An amount that can move; one of more than 64 bits crosses the seam as bytes.
+
+    :raises ContractError: amount_out_of_range.
+    """
+    if type(amount) is not int or not 0 < amount <= INT_MAX:
+        refuse("amount_out_of_range")
+    return amount
+
+
+def check_texts(purpose: str, reference: str) -> None:
+    """:raises ContractError: bad_purpose or bad_reference."""
+    if not 0 < len(purpose) <= PURPOSE_CHARS_MAX:
+        refuse("bad_purpose")
+    if len(reference) > REFERENCE_CHARS_MAX:
+        refuse("bad_reference")
+
+
+def may_supply(scope: Scope, asset: str) -> bool:
+    """Whether the running contract, or the issuer's own keys, may mint and burn."""
+    contract = scope.contract
+    if contract and scope.overlay.get(layout.supplier_key(asset, contract)) is not None:
+        return True
+    issuer, *_ = cast(AssetRow, scope.overlay.get(layout.asset_key(asset)))
+    return scope.policy_met(cast(str, cast(tuple[object, ...], scope.overlay.get(layout.member_key(issuer)))[4]))
+
+
+def available(scope: Scope, address: str, asset: str) -> int:
+    """What the account can spend of the asset at the block's time."""
+    return balance(scope, address, asset)[0]
+
+
+def balance(scope: Scope, address: str, asset: str) -> BalanceRow:
+    """Available and held at the block's time: holds past their expiry are released first."""
+    row = scope.overlay.get(layout.balance_key(address, asset))
+    if row is None:
+        return EMPTY_BALANCE
+    if row[1]:
+        release_due(scope, address, asset)
+        row = scope.overlay.get(layout.balance_key(address, asset))
+    return cast(BalanceRow, row)
+
+
+def supply(scope: Scope, asset: str) -> int:
+    """What is out of the asset. :raises ContractError: unknown_asset."""
+    row = scope.overlay.get(layout.supply_key(asset))
+    if row is None:
+        refuse("unknown_asset", f"no asset has the id {asset[:64]}")
+    return cast(int, row[0])
+
+
+def move(scope: Scope, moves: Moves, minted: dict[str, int]) -> None:
+    """Judge every balance and supply as it would be, then write them. Nothing else writes either.
+
+    :raises ContractError: insufficient_funds or balance_overflow.
+    """
+    overlay = scope.overlay
+    balances: list[tuple[bytes, int, int]] = []
+    deltas = scope.deltas
+    for (address, asset), (change, held_change) in moves.items():
+        key = layout.balance_key(address, asset)
+        row = overlay.get(key)
+        if row is None:
+            row = EMPTY_BALANCE
+        elif row[1] and not held_change:
+            row = balance(scope, address, asset)
+        free, held = cast(BalanceRow, row)
+        free += change
+        held += held_change
+        if free < 0:
+            refuse("insufficient_funds", f"{address} has {free - change} of {asset}, {-change} are needed")
+        assert held >= 0, "a hold reserves more than is held"
+        if free + held > INT_MAX:
+            refuse("balance_overflow")
+        balances.append((key, free, held))
+    supplies: list[tuple[bytes, int]] = []
+    for asset, amount in minted.items():
+        total = supply(scope, asset) + amount
+        assert total >= 0, "more was burnt than is out"
+        if total > INT_MAX:
+            refuse("balance_overflow")
+        supplies.append((layout.supply_key(asset), total))
+    for (address, asset), (key, free, held) in zip(moves, balances, strict=True):
+        before = cast(BalanceRow, overlay.get(key) or EMPTY_BALANCE)
+        deltas[asset] = deltas.get(asset, 0) + free + held - before[0] - before[1]
+        if free or held:
+            overlay.put(key, (free, held))
+        else:
+            overlay.delete(key)
+        scope.touched[address] = None
+    for (asset, _), (key, total) in zip(minted.items(), supplies, strict=True):
+        before_total = cast(int, cast(tuple[object, ...], overlay.get(key))[0])
+        deltas[asset] = deltas.get(asset, 0) - (total - before_total)
+        overlay.put(key, (total,))
+
+
+def release_due(scope: Scope, address: str, asset: str) -> None:
+    """Give back what holds past their expiry still reserve. Expiry is a matter of block time, not of a call."""
+    while (hold := expiry.first_due(scope.overlay, address, asset, scope.time_ms)) is not None:
+        scope.meter.charge(FUEL_PER_EXPIRY)
+        release_expired(scope, hold, cast(HoldRow, scope.overlay.get(layout.hold_key(hold))))
+
+
+def release_expired(scope: Scope, hold: str, row: HoldRow) -> None:
+    """Give back what one hold past its expiry reserves."""
+    asset, account, amount, _, expires_ms, *_ = row
+    assert row[8] == OPEN, "the hold is resolved"
+    assert 0 < expires_ms <= scope.time_ms, "the hold is not due"
+    expiry.remove(scope.overlay, account, asset, hold)
+    scope.overlay.put(layout.hold_key(hold), (*row[:8], EXPIRED, 0))
+    move(scope, {(account, asset): (amount, -amount)}, {})
+    scope.emit("hold_expired", ("hold", hold), ("asset", asset), ("account", account), ("amount", amount))

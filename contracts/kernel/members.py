@@ -1,0 +1,66 @@
+"""Members: the banks, settlement agents and regulators of the network, and the validators among them.
+
+Members are registered at genesis. A member is known by a short id; it has an account under its own policy, a key
+for its node, and, if it votes, a vote key. The validator set is state: a change made at height h is in force from
+h + L, so that V(h + L) is known to all when h has executed.
+"""
+
+from typing import cast
+
+from contracts.kernel import layout
+from contracts.kernel.codes import refuse
+from contracts.kernel.layout import MemberRow, Row
+from contracts.kernel.scope import Scope
+from state.overlay import Overlay
+from state.validators import Validator, ValidatorSet
+
+BANK, AGENT, REGULATOR = "bank", "settlement_agent", "regulator"
+ROLES = (BANK, AGENT, REGULATOR)
+
+FROM_GENESIS = 0
+"""First height of the genesis set."""
+
+Schedule = tuple[tuple[int, tuple[tuple[str, bytes], ...]], ...]
+"""(First height, validators), ascending."""
+
+
+def member(scope: Scope, identity: str) -> MemberRow:
+    """The member's row. :raises ContractError: unknown_member."""
+    row = scope.overlay.get(layout.member_key(identity))
+    if row is None:
+        refuse("unknown_member", f"no member has the id {identity[:64]}")
+    return cast(MemberRow, row)
+
+
+def member_of(scope: Scope, address: str) -> str:
+    """Id of the member whose own account this is, empty for any other. :raises ContractError: unknown_account."""
+    bank = scope.account(address)[0]
+    row = scope.overlay.get(layout.member_key(bank))
+    return bank if row is not None and row[4] == address else ""
+
+
+def settlement_agent(scope: Scope, currency: str) -> str:
+    """Id of the member that issues the currency's settlement money, empty if there is none."""
+    row = scope.overlay.get(layout.settlement_key(currency))
+    return "" if row is None else cast(str, row[0])
+
+
+def validators_at(overlay: Overlay[Row], height: int) -> ValidatorSet:
+    """V(height), as far as it is known: the last set that starts at or before that height."""
+    schedule = cast(Schedule, overlay.get(layout.VALIDATORS))
+    listed = [validators for first, validators in schedule if first <= height][-1]
+    return ValidatorSet(tuple(Validator(name, vote_key) for name, vote_key in listed))
+
+
+def schedule_validators(overlay: Overlay[Row], first_height: int, validators: ValidatorSet, height: int) -> None:
+    """Have ``validators`` in force from ``first_height``. Sets that ended before ``height`` are forgotten.
+
+    :raises AssertionError: a set is scheduled before one that is already known to others.
+    """
+    known = cast(Schedule, overlay.get(layout.VALIDATORS) or ())
+    assert all(first <= first_height for first, _ in known), "membership never changes behind a known set"
+    kept = [entry for entry in known if entry[0] != first_height]
+    while len(kept) > 1 and kept[1][0] <= height:
+        kept.pop(0)
+    listed = tuple((validator.member, validator.vote_key) for validator in validators.validators)
+    overlay.put(layout.VALIDATORS, (*kept, (first_height, listed)))

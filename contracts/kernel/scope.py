@@ -1,0 +1,150 @@
+"""The scope of one transaction: the state it sees, who authorised it, which contract runs, what it has emitted.
+
+Everything in the kernel takes the scope first. Authority is judged here, in one way for all: an account agrees
+when the keys that sign meet its policy, when the account is the running contract's own, or when the account has
+granted the running contract a standing authority.
+"""
+
+from typing import cast
+
+from contracts.kernel import layout
+from contracts.kernel.codes import refuse
+from contracts.kernel.layout import AccountRow, Row
+from contracts.language.fuel import Meter
+from state.codec import Value
+from state.overlay import Overlay
+from state.policy import Key
+from state.receipt import EVENTS_MAX, Event
+
+LEDGER = "ledger"
+"""The name under which the kernel emits events; no contract can be deployed under it."""
+
+EVENTS_BYTES_MAX = 1024 * 1024
+"""Events of one transaction, bytes: a receipt stays far below what one message carries."""
+
+EVENT_BYTES = 512
+"""What one event of the kernel counts for; a journal's legs beside."""
+
+LEG_BYTES = 128
+"""What one leg in an event counts for: asset, address and amount at their longest."""
+
+
+class Scope:
+    """One transaction on its way through the kernel."""
+
+    __slots__ = (
+        "agreed",
+        "assumes_authority",
+        "deltas",
+        "event_bytes",
+        "events",
+        "height",
+        "hold_count",
+        "meter",
+        "overlay",
+        "prefix",
+        "running",
+        "sender",
+        "signers",
+        "time_ms",
+        "touched",
+        "transaction_id",
+    )
+
+    def __init__(
+        self,
+        overlay: Overlay[Row],
+        prefix: str,
+        height: int,
+        time_ms: int,
+        transaction_id: bytes,
+        sender: str,
+        signers: tuple[Key, ...],
+        meter: Meter,
+        *,
+        assumes_authority: bool = False,
+    ) -> None:
+        self.overlay = overlay
+        self.prefix = prefix
+        """Address prefix of the network."""
+        self.height = height
+        self.time_ms = time_ms
+        """The block's time."""
+        self.transaction_id = transaction_id
+        self.sender = sender
+        self.signers = signers
+        self.meter = meter
+        self.assumes_authority = assumes_authority
+        """For a dry run without signatures: every policy asked counts as met, and ``agreed`` lists them."""
+        self.agreed: dict[str, bool] = {}
+        """Address → whether the keys meet its policy, for the policies asked so far."""
+        self.running: list[str] = []
+        """Names of the contracts that run, outermost first."""
+        self.events: list[Event] = []
+        self.touched: dict[str, None] = {}
+        """Addresses whose balances moved, in order: the history rows."""
+        self.deltas: dict[str, int] = {}
+        """Asset → sum of all balance changes minus the supply's; zero for each after every transaction."""
+        self.event_bytes = 0
+        self.hold_count = 0
+
+    @property
+    def contract(self) -> str:
+        """Name of the running contract; empty outside any."""
+        return self.running[-1] if self.running else ""
+
+    def emit(self, name: str, *entries: tuple[str, Value], bytes_count: int = EVENT_BYTES) -> None:
+        """Record an event of the kernel, with the running contract on record."""
+        self.record(Event(LEDGER, name, (("contract", self.contract), *entries)), bytes_count)
+
+    def record(self, event: Event, bytes_count: int) -> None:
+        """Keep an event, of about that size, for the receipt. :raises ContractError: too_many_events or too_large."""
+        self.event_bytes += bytes_count
+        if self.event_bytes > EVENTS_BYTES_MAX:
+            refuse("too_large", f"the events of a transaction take at most {EVENTS_BYTES_MAX} bytes")
+        if len(self.events) >= EVENTS_MAX:
+            refuse("too_many_events")
+        self.events.append(event)
+
+    def account(self, address: str) -> AccountRow:
+        """The account's row. :raises ContractError: unknown_account."""
+        row = self.overlay.get(layout.account_key(address))
+        if row is None:
+            refuse("unknown_account", f"no account has the address {address[:96]}")
+        return cast(AccountRow, row)
+
+    def policy_met(self, address: str) -> bool:
+        """Whether the keys that sign meet the account's policy now. :raises ContractError: unknown_account."""
+        met = self.agreed.get(address)
+        if met is None:
+            policy = self.account(address)[1]
+            if policy is None:
+                met = False
+            else:
+                keys, threshold = policy
+                signers = self.signers
+                met = self.assumes_authority or (
+                    sum([weight for suite, public, weight in keys if (suite, public) in signers]) >= threshold
+                )
+            self.agreed[address] = met
+        return met
+
+    def agrees(self, address: str) -> bool:
+        """Whether the account agrees to what the running contract does with it.
+
+        :raises ContractError: unknown_account.
+        """
+        if self.agreed.get(address):
+            return True
+        contract = self.contract
+        owner = self.account(address)[2]
+        if owner:
+            return owner == contract
+        if contract and self.overlay.get(layout.grant_key(address, contract)) is not None:
+            return True
+        return self.policy_met(address)
+
+    def settle(self) -> None:
+        """After a transaction: what came into or left the balances is what was minted or burnt, asset by asset."""
+        for asset, delta in self.deltas.items():
+            assert delta == 0, f"{asset}: balances and supply are {delta} apart"

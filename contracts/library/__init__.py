@@ -1,0 +1,15 @@
+"""The financial contracts that ship with Hansa, written in the contract language.
+
+Each file beside this one is one contract, named as the file is; none of them is ever imported.
+"""
+
+from importlib.resources import files
+from typing import Final
+
+NAMES: Final = ("accounts", "bank_money", "members", "payments")
+
+
+def read_library() -> dict[str, str]:
+    """Name → source of every contract of the library, in the order of names."""
+    folder = files(__package__)
+    return {name: (folder / f"{name}.py").read_text(encoding="utf-8") for name in NAMES}

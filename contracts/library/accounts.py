@@ -1,0 +1,47 @@
+"""Accounts: a bank registers its customers, and an account says which contracts may debit it.
+
+A customer's address follows from its key and a salt of 16 bytes, so both sides know it beforehand. The sender of a
+registration is the bank's own account.
+"""
+
+from hansa import Address, action, ctx, ledger, query, require
+
+CUSTOMERS_MAX = 500
+
+
+@action
+def register(customers: list[tuple[bytes, bytes]]) -> list[Address]:
+    """Open an account for each (public key, salt); answers their addresses in order."""
+    count = len(customers)
+    require(0 < count <= CUSTOMERS_MAX, "bad_batch", "a batch has 1 to 500 customers")
+    return [ledger.open_account([(key, 1)], 1, salt) for key, salt in customers]
+
+
+@action
+def register_shared(keys: list[tuple[bytes, int]], threshold: int, salt: bytes) -> Address:
+    """Open one account for several keys with weights, of which ``threshold`` in weight must sign."""
+    return ledger.open_account(keys, threshold, salt)
+
+
+@action
+def grant(contract: str) -> None:
+    """Let a contract debit the sender's account from now on, without its keys."""
+    ledger.grant(ctx.sender, contract)
+
+
+@action
+def withdraw_grant(contract: str) -> None:
+    """End what ``grant`` gave."""
+    ledger.withdraw_grant(ctx.sender, contract)
+
+
+@query
+def has_grant(account: Address, contract: str) -> bool:
+    """Whether the contract may debit the account."""
+    return ledger.has_grant(account, contract)
+
+
+@query
+def bank(account: Address) -> str:
+    """Member id of the account's bank."""
+    return ledger.account_bank(account)

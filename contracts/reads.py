@@ -1,0 +1,438 @@
+"""What can be asked of the executed state: accounts, history, receipts, events, proofs, dry runs, audits.
+
+Everything here is of the latest height, which the caller reads off ``world.height``, and writes nothing.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from contracts import records
+from contracts.executor import Executor
+from contracts.host import invoke
+from contracts.kernel import layout, ledger
+from contracts.kernel.layout import AccountRow, AssetRow, ContractRow, Item, MemberRow
+from contracts.kernel.members import validators_at
+from contracts.kernel.scope import Scope
+from contracts.language.faults import ContractError, OutOfFuel
+from contracts.language.fuel import Meter
+from contracts.language.kernel_interface import Plain
+from contracts.records import ResultRow, decode_row
+from state import merkle
+from state.codec import Value
+from state.digest import NO_DIGEST
+from state.errors import Invalid, Reason
+from state.policy import Policy
+from state.proof import StateProof
+from state.receipt import OK, Event, Receipt
+from state.transaction import TRANSACTION_BYTES_MAX, Body, assemble
+from state.validators import ValidatorSet
+
+QUERY_FUEL = 10_000_000
+"""What one query may spend."""
+
+EVENTS_SCAN_MAX = 2_000
+"""Receipts that one page of events looks at, at most; past it the page ends and says where to go on."""
+
+SIGNATURE_PLACEHOLDER = bytes(64)
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """What a transaction would come to on the latest state."""
+
+    receipt: Receipt
+    authorities: tuple[tuple[str, bool], ...]
+    """Accounts whose own keys are asked, in order, and whether ``body.keys`` meet the policy (without keys: yes)."""
+    height: int
+    time_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueryResult:
+    """What a contract's query answered."""
+
+    code: str
+    message: str
+    value: Plain
+    fuel_used: int
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What an account owns of one asset at the latest block's time."""
+
+    asset: str
+    available: int
+    held: int
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account with one page of its balances, in the order of assets."""
+
+    address: str
+    bank: str
+    """Member id of its bank, or of the member itself; empty for a contract."""
+    policy: Policy | None
+    contract: str
+    """Name of the contract whose account it is, else empty."""
+    flags: int
+    balances: tuple[Balance, ...]
+    next_asset: str | None
+    """Where the next page begins, None after the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """A transaction that an account sent, paid for, or had money moved by."""
+
+    height: int
+    index: int
+    transaction_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EventEntry:
+    """An event and where it stands."""
+
+    height: int
+    index: int
+    event_index: int
+    time_ms: int
+    transaction_id: bytes
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """Events in the order of the chain."""
+
+    entries: tuple[EventEntry, ...]
+    next_cursor: tuple[int, int, int]
+    """Height, index, event index: the first place not looked at."""
+    complete: bool
+    """Whether everything there is has been given."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptProof:
+    """A receipt with its inclusion proof against the receipts root of its block."""
+
+    receipt: Receipt
+    height: int
+    index: int
+    count: int
+    proof: tuple[bytes, ...]
+    receipts_root: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ContractInfo:
+    """A deployed contract."""
+
+    name: str
+    address: str
+    interface: int
+    source_digest: bytes
+    deployed_height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """One asset: what is out, and what all accounts hold."""
+
+    asset: str
+    supply: int
+    available: int
+    held: int
+
+    @property
+    def holds(self) -> bool:
+        """Whether balances and holds are what was minted less what was burnt."""
+        return self.supply == self.available + self.held
+
+
+class Reads:
+    """Reads of one executor's state. Same thread as the executor."""
+
+    __slots__ = ("_executor", "_world")
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+        self._world = executor.world
+
+    # ------------------------------------------------------------------------------------------------- dry runs
+
+    def simulate(self, body: Body, time_ms: int | None = None) -> Simulation:
+        """Run ``body`` as if its keys had signed, in a block right after the latest one. Nothing is kept.
+
+        Without keys every policy that is asked counts as met, and ``authorities`` says which those are.
+
+        :raises Invalid: WRONG_CHAIN, DUPLICATE, or as ``assemble``.
+        """
+        executor = self._executor
+        if body.chain_id != executor.chain_id:
+            raise Invalid(Reason.WRONG_CHAIN, "the transaction is for another chain")
+        if body.keys:
+            transaction = assemble(body, [SIGNATURE_PLACEHOLDER] * len(body.keys))
+            body, identity, size = transaction.body, transaction.id, len(transaction.encoded)
+        else:
+            identity, size = NO_DIGEST, len(body.encode())
+            if size > TRANSACTION_BYTES_MAX:
+                raise Invalid(Reason.TOO_LARGE, f"a transaction has at most {TRANSACTION_BYTES_MAX} bytes")
+        if self.position_of(identity) is not None:
+            raise Invalid(Reason.DUPLICATE, "the transaction has been executed")
+        height = self._world.height
+        time_ms = self.result(height).time_ms + 1 if time_ms is None else time_ms
+        outcome = executor.judge(
+            executor.overlay(), body, identity, size, height + 1, time_ms, assumes_authority=not body.keys
+        )
+        return Simulation(outcome.receipt, outcome.authorities, height, time_ms)
+
+    def query(
+        self, contract: str, method: str, arguments: Sequence[Value], sender: str = "", fuel: int = QUERY_FUEL
+    ) -> QueryResult:
+        """Run a contract's query. :raises Invalid: UNKNOWN contract."""
+        executor = self._executor
+        scope = self._scope(sender, fuel)
+        deployed = executor.contracts.find(scope.overlay, contract)
+        if deployed is None:
+            raise Invalid(Reason.UNKNOWN, f"no contract is named {contract}")
+        if method not in deployed.compiled.queries:
+            return QueryResult("method", f"{contract} has no query named {method}", None, 0)
+        try:
+            value = invoke(scope, executor.contracts, deployed, method, list(arguments), sender)  # type: ignore[arg-type]
+        except ContractError as error:
+            return QueryResult(error.code, error.message, None, scope.meter.used)
+        except OutOfFuel:
+            return QueryResult("out_of_fuel", f"a query may spend {fuel}", None, fuel)
+        return QueryResult(OK, "", value, scope.meter.used)
+
+    # ----------------------------------------------------------------------------------------- accounts, members
+
+    def account(self, address: str, first_asset: str = "", limit: int = 1_000) -> Account:
+        """The account, with its balances from ``first_asset`` on. :raises Invalid: UNKNOWN."""
+        scope = self._scope("", QUERY_FUEL)
+        row = cast(AccountRow | None, scope.overlay.get(layout.account_key(address)))
+        if row is None:
+            raise Invalid(Reason.UNKNOWN, "no account has that address")
+        bank, policy, contract, flags = row
+        prefix = records.holding_key(address, "")
+        found = self._world.extra_scan(prefix + first_asset.encode(), _above(prefix), limit + 1)
+        names = [key[len(prefix) :].decode() for key, _ in found]
+        balances = [Balance(asset, *ledger.balance(scope, address, asset)) for asset in names[:limit]]
+        return Account(
+            address,
+            bank,
+            None if policy is None else Policy(*policy),
+            contract,
+            flags,
+            tuple(balances),
+            names[limit] if len(names) > limit else None,
+        )
+
+    def history(
+        self, address: str, cursor: bytes | None = None, limit: int = 100
+    ) -> tuple[tuple[HistoryEntry, ...], bytes | None]:
+        """A page of the account's history, newest first, and the cursor of the next page (None: no more).
+
+        :raises Invalid: MALFORMED for a cursor that is none.
+        """
+        if cursor is not None and len(cursor) != records.POSITION_BYTES:
+            raise Invalid(Reason.MALFORMED, "not a cursor of a history")
+        start = records.history_key(address, b"")
+        stop = start + (records.POSITION_END if cursor is None else cursor)
+        found = self._world.extra_scan(start, stop, limit + 1, reverse=True)
+        entries = tuple(HistoryEntry(*records.place(key[len(start) :]), value) for key, value in found[:limit])
+        return entries, found[limit - 1][0][len(start) :] if len(found) > limit else None
+
+    def member(self, identity: str) -> MemberRow | None:
+        """The member's row: legal name, LEI, jurisdiction, role, address, vote key, node key."""
+        return cast(MemberRow | None, self._row(layout.member_key(identity)))
+
+    def validators(self, height: int) -> ValidatorSet:
+        """V(height). :raises Invalid: UNKNOWN for a height not yet known."""
+        if not 0 <= height <= self._world.height + self._executor.parameters.execution_lag:
+            raise Invalid(Reason.UNKNOWN, f"the validators of height {height} are not known yet")
+        return validators_at(self._executor.overlay(), height)
+
+    # ------------------------------------------------------------------------------------------------ contracts
+
+    def contracts(self, first: str = "", limit: int = 1_000) -> tuple[ContractInfo, ...]:
+        """Deployed contracts in the order of names, from ``first`` on."""
+        prefix = records.deployed_key("")
+        found = self._world.extra_scan(prefix + first.encode(), _above(prefix), limit)
+        return tuple(self.contract(key[len(prefix) :].decode()) for key, _ in found)
+
+    def contract(self, name: str) -> ContractInfo:
+        """One contract. :raises Invalid: UNKNOWN."""
+        row = cast(ContractRow | None, self._row(layout.contract_key(name)))
+        if row is None:
+            raise Invalid(Reason.UNKNOWN, f"no contract is named {name}")
+        return ContractInfo(name, *row)
+
+    def contract_abi(self, name: str) -> tuple[bytes, str]:
+        """The contract's ABI as JSON text, and its source. :raises Invalid: UNKNOWN."""
+        deployed = self._executor.contracts.find(self._executor.overlay(), name)
+        source = self._row(layout.source_key(name))
+        if deployed is None or source is None:
+            raise Invalid(Reason.UNKNOWN, f"no contract is named {name}")
+        return json.dumps(deployed.compiled.abi(), ensure_ascii=False).encode(), cast(str, source[0])
+
+    # ----------------------------------------------------------------------------------- transactions, receipts
+
+    def position_of(self, transaction_id: bytes) -> tuple[int, int] | None:
+        """Height and index at which an id was executed, None if it was not."""
+        row = self._world.extra_get(records.transaction_key(transaction_id))
+        return None if row is None else records.place(row)
+
+    def receipt(self, height: int, index: int) -> Receipt:
+        """The receipt at that place. :raises Invalid: UNKNOWN."""
+        row = self._world.extra_get(records.receipt_key(records.position(height, index)))
+        if row is None:
+            raise Invalid(Reason.UNKNOWN, f"there is no receipt {index} at height {height}")
+        return _receipt_of(row)
+
+    def receipt_proof(self, height: int, index: int) -> ReceiptProof:
+        """The receipt with its inclusion proof. :raises Invalid: UNKNOWN."""
+        receipt = self.receipt(height, index)
+        start, stop = records.position(height, 0), records.position(height + 1, 0)
+        result = self.result(height)
+        found = self._world.extra_scan(records.receipt_key(start), records.receipt_key(stop), result.count)
+        leaves = [records.leaf_of(row) for _, row in found]
+        proof = merkle.inclusion_proof(leaves, index)
+        return ReceiptProof(receipt, height, index, len(leaves), proof, result.receipts_root)
+
+    def result(self, height: int) -> ResultRow:
+        """What a block came to. :raises Invalid: UNKNOWN."""
+        row = self._world.extra_get(records.result_key(height)) if height >= 0 else None
+        if row is None:
+            raise Invalid(Reason.UNKNOWN, f"height {height} has not been executed")
+        return ResultRow.decode(row)
+
+    def state_root(self, height: int) -> bytes:
+        """State root after a height. :raises Invalid: UNKNOWN."""
+        if height == self._world.height:
+            return self._world.root
+        return self.result(height + 1).previous_state_root
+
+    def events(
+        self,
+        cursor: tuple[int, int, int],
+        limit: int = 100,
+        *,
+        contract: str | None = None,
+        name: str | None = None,
+        account: str | None = None,
+        scan_max: int = EVENTS_SCAN_MAX,
+    ) -> EventPage:
+        """Events from ``cursor`` (height, index, event index) on, those that match; None matches all.
+
+        ``account`` is an address that stands anywhere in the event's fields. At most ``scan_max`` receipts are
+        looked at.
+        """
+        height, index, first = cursor
+        start = records.receipt_key(records.position(max(height, 0), index))
+        found = self._world.extra_scan(start, _above(b"receipt/"), scan_max + 1)
+        entries: list[EventEntry] = []
+        times: dict[int, int] = {}
+        for key, row in found[:scan_max]:
+            height, index = records.place(key[len(b"receipt/") :])
+            skip = first if (height, index) == cursor[:2] else 0
+            leaf, listed = cast("tuple[bytes, tuple[Row3, ...]]", decode_row(row))
+            for event_index, value in enumerate(listed):
+                if event_index < skip or not _matches(value, contract, name, account):
+                    continue
+                if len(entries) == limit:
+                    return EventPage(tuple(entries), (height, index, event_index), False)
+                if height not in times:
+                    times[height] = self.result(height).time_ms
+                entries.append(
+                    EventEntry(height, index, event_index, times[height], _id_of(leaf), _event_of(value))
+                )
+        if len(found) > scan_max:
+            return EventPage(tuple(entries), (*records.place(found[scan_max][0][len(b"receipt/") :]), 0), False)
+        return EventPage(tuple(entries), (self._world.height + 1, 0, 0), True)
+
+    # --------------------------------------------------------------------------------------------- proofs, audits
+
+    def prove(self, key: bytes) -> tuple[bytes | None, StateProof]:
+        """Value and proof of a state key under the latest root; None proves absence."""
+        return self._world.get(key), self._world.prove(key)
+
+    def state_items(self) -> Iterator[tuple[bytes, bytes]]:
+        """Every key and value of the state."""
+        return self._world.items()
+
+    def audit(self) -> tuple[Audit, ...]:
+        """Supply against balances and holds, for each asset, read from all of the state."""
+        supplies: dict[str, int] = {}
+        sums: dict[str, list[int]] = {}
+        for key, data in self._world.items():
+            kind, _, rest = key.partition(b"/")
+            if kind == b"supply":
+                supplies[rest.decode()] = cast(int, decode_row(data)[0])
+            elif kind == b"balance":
+                asset = rest.partition(b"/")[2].decode()
+                available, held = cast("tuple[int, int]", decode_row(data))
+                total = sums.setdefault(asset, [0, 0])
+                total[0] += available
+                total[1] += held
+        return tuple(
+            Audit(asset, supplies.get(asset, 0), *sums.get(asset, [0, 0])) for asset in sorted({*supplies, *sums})
+        )
+
+    def asset(self, identity: str) -> AssetRow | None:
+        """The asset's row: issuer, kind, currency, decimals, flags."""
+        return cast(AssetRow | None, self._row(layout.asset_key(identity)))
+
+    def _row(self, key: bytes) -> layout.Row | None:
+        data = self._world.get(key)
+        return None if data is None else decode_row(data)
+
+    def _scope(self, sender: str, fuel: int) -> Scope:
+        """A scope for reading, at the latest block's time."""
+        executor, height = self._executor, self._world.height
+        time_ms = self.result(height).time_ms
+        prefix = executor.parameters.address_prefix
+        return Scope(executor.overlay(), prefix, height, time_ms, NO_DIGEST, sender, (), Meter(fuel))
+
+
+Row3 = tuple[str, str, tuple[tuple[str, Item], ...]]
+"""An event as its row has it: contract, name, fields."""
+
+
+def _above(prefix: bytes) -> bytes:
+    """The first key after all that begin with ``prefix``, which ends in a slash."""
+    return prefix[:-1] + bytes([prefix[-1] + 1])
+
+
+def _receipt_of(row: bytes) -> Receipt:
+    return Receipt.from_value(_listed(decode_row(row)))
+
+
+def _id_of(leaf: bytes) -> bytes:
+    return cast(bytes, decode_row(leaf[1:])[0])
+
+
+def _event_of(value: Row3) -> Event:
+    return Event.from_value(_listed(value))
+
+
+def _listed(item: Item) -> Value:
+    """Lists for tuples, as what came over the wire would have them."""
+    return [_listed(inner) for inner in item] if type(item) is tuple else item
+
+
+def _matches(value: Row3, contract: str | None, name: str | None, account: str | None) -> bool:
+    if contract is not None and value[0] != contract:
+        return False
+    if name is not None and value[1] != name:
+        return False
+    return account is None or _names(value[2], account)
+
+
+def _names(item: Item, account: str) -> bool:
+    return any(_names(inner, account) for inner in item) if type(item) is tuple else item == account

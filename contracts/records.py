@@ -1,0 +1,143 @@
+"""What is kept beside the state, in the batch of the block that made it: the rows that reads are answered from.
+
+None of these rows is under the state root. Receipts are under the receipts root, which the CHECKPOINT carries.
+
+    key                                            value
+    transaction/<id, 32 bytes>                     height (8) ‖ index (4)
+    receipt/<height, 8><index, 4>                  Receipt.to_value, packed
+    history/<address>/<height, 8><index, 4>        transaction id; sender, fuel payer and everyone whose money moved
+    holding/<address>/<asset>                      nothing: the account has a balance of the asset
+    deployed/<contract>                            nothing: the contract is there
+    result/<height, 8>                             [block digest, receipts root, state root of the height before,
+                                                    ms, receipts, failed receipts, fuel used]
+
+Integers are big end first, so that rows stand in the order of the chain.
+"""
+
+from dataclasses import dataclass
+from typing import cast
+
+import msgpack
+
+from contracts.kernel.layout import Row
+from state import codec, merkle
+from state.codec import Value
+from state.receipt import RECEIPT_VERSION, Receipt
+
+HEIGHT_BYTES = 8
+INDEX_BYTES = 4
+POSITION_BYTES = HEIGHT_BYTES + INDEX_BYTES
+
+POSITION_END = b"\xff" * POSITION_BYTES
+"""Above every position."""
+
+BALANCE_PREFIX = b"balance/"
+CONTRACT_PREFIX = b"contract/"
+
+
+@dataclass(frozen=True, slots=True)
+class ResultRow:
+    """What a block came to."""
+
+    block_digest: bytes
+    receipts_root: bytes
+    previous_state_root: bytes
+    """State root after the height before. The block's own is known only when all rows are."""
+    time_ms: int
+    count: int
+    """Receipts."""
+    failed_count: int
+    fuel_used: int
+
+    def encode(self) -> bytes:
+        """The row's value."""
+        return codec.pack(
+            [
+                self.block_digest,
+                self.receipts_root,
+                self.previous_state_root,
+                self.time_ms,
+                self.count,
+                self.failed_count,
+                self.fuel_used,
+            ]
+        )
+
+    @classmethod
+    def decode(cls, data: bytes) -> "ResultRow":
+        """What ``encode`` gave."""
+        digest, receipts_root, root, time_ms, count, failed, fuel = cast(
+            "tuple[bytes, bytes, bytes, int, int, int, int]", decode_row(data)
+        )
+        return cls(digest, receipts_root, root, time_ms, count, failed, fuel)
+
+
+def decode_row(data: bytes) -> Row:
+    """A value of our own state in memory. It was canonical when it was written, and the store verified it."""
+    return cast(Row, msgpack.unpackb(data, use_list=False, raw=False, strict_map_key=True))
+
+
+def position(height: int, index: int) -> bytes:
+    """A place in the chain, 12 bytes."""
+    return height.to_bytes(HEIGHT_BYTES, "big") + index.to_bytes(INDEX_BYTES, "big")
+
+
+def place(data: bytes) -> tuple[int, int]:
+    """Height and index of a position."""
+    return int.from_bytes(data[:HEIGHT_BYTES], "big"), int.from_bytes(data[HEIGHT_BYTES:POSITION_BYTES], "big")
+
+
+def transaction_key(transaction_id: bytes) -> bytes:
+    return b"transaction/" + transaction_id
+
+
+def receipt_key(at: bytes) -> bytes:
+    return b"receipt/" + at
+
+
+def history_key(address: str, at: bytes) -> bytes:
+    return f"history/{address}/".encode() + at
+
+
+def holding_key(address: str, asset: str) -> bytes:
+    return f"holding/{address}/{asset}".encode()
+
+
+def deployed_key(contract: str) -> bytes:
+    return f"deployed/{contract}".encode()
+
+
+def result_key(height: int) -> bytes:
+    return b"result/" + height.to_bytes(HEIGHT_BYTES, "big")
+
+
+def encoded_receipt(receipt: Receipt) -> tuple[bytes, bytes]:
+    """``receipt.encode()`` and the packed ``receipt.to_value()``, each event encoded once for both."""
+    events = [event.to_value() for event in receipt.events]
+    root = merkle.root([codec.encode(RECEIPT_VERSION, event) for event in events])
+    listed: list[Value] = [
+        receipt.transaction_id,
+        receipt.code,
+        receipt.message,
+        receipt.fuel_used,
+        receipt.results,
+        root,
+    ]
+    leaf = codec.encode(RECEIPT_VERSION, listed)
+    return leaf, codec.pack([leaf, events])
+
+
+def leaf_of(row: bytes) -> bytes:
+    """The leaf of the receipts tree in a receipt's row."""
+    return cast(bytes, decode_row(row)[0])
+
+
+def index_changes(changes: dict[bytes, Row | None]) -> dict[bytes, bytes | None]:
+    """The holding and contract rows that follow from a block's changes of the state."""
+    rows: dict[bytes, bytes | None] = {}
+    for key, row in changes.items():
+        if key.startswith(BALANCE_PREFIX):
+            rows[b"holding/" + key[len(BALANCE_PREFIX) :]] = None if row is None else b""
+        elif key.startswith(CONTRACT_PREFIX):
+            rows[b"deployed/" + key[len(CONTRACT_PREFIX) :]] = b""
+    return rows
