@@ -20,3 +20,39 @@ undoing what was written is the caller's. A query runs with ``writes`` off: the 
 change state with code ``read_only``. Nested contract calls: ``Host.call`` calls ``run`` again with the same meter.
 One thread at a time runs contracts in a process.
 """
+
+from contracts.language.checker import check
+from contracts.language.faults import ContractError, OutOfFuel
+from contracts.language.findings import Finding, Refused
+from contracts.language.fuel import COST_VERSION, Meter
+from contracts.language.kernel_interface import (
+    LEDGER_FUNCTIONS,
+    CallContext,
+    Host,
+    KeyPart,
+    Plain,
+    Signature,
+    StorageKey,
+)
+from contracts.language.machine import Compiled, Method, compile_contract, run
+
+__all__ = [
+    "COST_VERSION",
+    "LEDGER_FUNCTIONS",
+    "CallContext",
+    "Compiled",
+    "ContractError",
+    "Finding",
+    "Host",
+    "KeyPart",
+    "Meter",
+    "Method",
+    "OutOfFuel",
+    "Plain",
+    "Refused",
+    "Signature",
+    "StorageKey",
+    "check",
+    "compile_contract",
+    "run",
+]

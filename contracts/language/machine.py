@@ -1,0 +1,190 @@
+"""The machine: compiles a source once, and runs one method of it at a time.
+
+A run is entered with a host and a meter. Whatever ends it, the cell is put back as it was, so that a contract called by
+another leaves no trace. What a contract may end with is a value, ContractError or OutOfFuel; an
+exception of CPython's becomes a fixed code by its class. The rest (the host's own errors, MemoryError, an assertion
+of ours) passes through: it is this validator's fault and must not become a result.
+"""
+
+import hashlib
+import sys
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from contracts.language.annotations import DeclaredType, Literal
+from contracts.language.checker import analyse
+from contracts.language.compiler import compile_functions
+from contracts.language.faults import ContractError, OutOfFuel
+from contracts.language.findings import Finding, Refused
+from contracts.language.fuel import (
+    ARGUMENT_FUEL,
+    COST_VERSION,
+    DEPLOY_BYTE_FUEL,
+    DEPLOY_FUEL,
+    STORAGE_BYTE_SHIFT,
+    Meter,
+)
+from contracts.language.kernel_interface import Host, Plain
+from contracts.language.operators import cell
+from contracts.language.program import Program
+from contracts.language.values import STORED_BYTES_MAX, Reader, Writer, plain_size, reader, writer
+
+COMPILED_MAX: Final = 256
+"""Compiled contracts kept in memory, the least recently used going first."""
+RECURSION_LIMIT: Final = 10_000
+"""CPython's own limit, far above what our depth limits let a contract or the checker reach."""
+
+assert __debug__, "Hansa does not run under python -O: its assertions are part of its safety"
+
+_CODES: Final[tuple[tuple[type[Exception], str], ...]] = (
+    (ZeroDivisionError, "division_by_zero"),
+    (KeyError, "key"),
+    (IndexError, "index"),
+    (NameError, "unbound"),
+    (OverflowError, "overflow"),
+    (AttributeError, "type"),
+    (TypeError, "type"),
+    (ValueError, "value"),
+)
+"""In order, subclasses first where it matters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One exported method."""
+
+    name: str
+    writes: bool
+    parameters: tuple[tuple[str, DeclaredType], ...]
+    defaults: tuple[Any, ...]
+    """Of the trailing parameters."""
+    returns: DeclaredType
+    document: str
+    function: Callable[..., Any]
+    readers: tuple[Reader, ...]
+    write: Writer
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """An accepted contract, ready to run."""
+
+    digest: bytes
+    """SHA-256 of the source."""
+    program: Program
+    actions: dict[str, Method]
+    queries: dict[str, Method]
+    deploy_fuel: int
+    """What deploying it costs, by its size."""
+
+    def method(self, name: str) -> Method | None:
+        """The exported method of that name."""
+        return self.actions.get(name) or self.queries.get(name)
+
+    def abi(self) -> dict[str, Any]:
+        """JSON Schema of each method."""
+        from contracts.language.abi import describe
+
+        return describe(self)
+
+
+_cache: OrderedDict[tuple[bytes, int], Compiled] = OrderedDict()
+
+
+def compile_contract(source: bytes) -> Compiled:
+    """The compiled contract, from the cache where it is known. Raises: Refused."""
+    key = hashlib.sha256(source).digest(), COST_VERSION
+    compiled = _cache.get(key)
+    if compiled is not None:
+        _cache.move_to_end(key)
+        return compiled
+    compiled = _compile(source, key[0])
+    _cache[key] = compiled
+    while len(_cache) > COMPILED_MAX:
+        _cache.popitem(last=False)
+    return compiled
+
+
+def _compile(source: bytes, digest: bytes) -> Compiled:
+    _raise_recursion_limit()
+    program, findings = analyse(source)
+    if findings:
+        raise Refused(findings)
+    try:
+        functions, classes = compile_functions(program)
+    except (SyntaxError, RecursionError, ValueError):
+        finding = Finding(1, 1, "syntax.error", "CPython does not compile this", "write it more simply")
+        raise Refused([finding]) from None
+    methods: dict[str, Method] = {}
+    for function in program.functions.values():
+        if function.kind == "helper":
+            continue
+        assert function.returns is not None
+        parameters = tuple((name, declared) for name, declared in function.parameters if declared is not None)
+        methods[function.name] = Method(
+            function.name, function.kind == "action", parameters, function.defaults, function.returns,
+            function.document, functions[function.name],
+            tuple(reader(declared, classes) for _, declared in parameters), writer(function.returns, classes))
+    return Compiled(
+        digest, program,
+        {name: method for name, method in methods.items() if method.writes},
+        {name: method for name, method in methods.items() if not method.writes},
+        DEPLOY_FUEL + DEPLOY_BYTE_FUEL * len(source))
+
+
+def _raise_recursion_limit() -> None:
+    if sys.getrecursionlimit() < RECURSION_LIMIT:
+        sys.setrecursionlimit(RECURSION_LIMIT)
+
+
+def run(compiled: Compiled, method_name: str, args: Sequence[Plain], host: Host, meter: Meter) -> Plain:
+    """Runs one method on plain arguments and gives its plain result.
+
+    Trailing arguments that have defaults may be left out. Raises: ContractError, OutOfFuel.
+    """
+    method = compiled.actions.get(method_name) or compiled.queries.get(method_name)
+    if method is None:
+        raise ContractError("method")
+    if not len(method.readers) - len(method.defaults) <= len(args) <= len(method.readers):
+        raise ContractError("argument_count")
+    meter.charge(ARGUMENT_FUEL * (len(args) + 1) + (plain_size(list(args)) >> STORAGE_BYTE_SHIFT))
+    values = [read(value, meter) for read, value in zip(method.readers, args, strict=False)]
+    before = (cell.meter, cell.host, cell.context, cell.read_only, cell.in_host, cell.thread)
+    thread = threading.get_ident()
+    if before[1] is None:
+        _raise_recursion_limit()
+    else:
+        assert before[5] == thread, "two threads run contracts"
+    depth = meter.depth
+    nested = before[1] is not None
+    cell.meter, cell.host, cell.context, cell.in_host, cell.thread = meter, host, host.context, False, thread
+    cell.read_only = not method.writes or (nested and before[3])
+    try:
+        plain: Plain = method.write(method.function(*values), meter)
+        size = plain_size(plain)
+        meter.charge(size >> STORAGE_BYTE_SHIFT)
+    except (ArithmeticError, LookupError, NameError, AttributeError, TypeError, ValueError) as error:
+        if cell.in_host:
+            raise
+        raise ContractError(_code(error)) from None
+    finally:
+        meter.depth = depth
+        cell.meter, cell.host, cell.context, cell.read_only, cell.in_host, cell.thread = before
+    if meter.left < 0:
+        raise OutOfFuel
+    if size > STORED_BYTES_MAX:
+        raise ContractError("length")
+    return plain
+
+
+def _code(error: Exception) -> str:
+    for kind, code in _CODES:
+        if isinstance(error, kind):
+            return code
+    return "fault"
+
+
+__all__ = ["Compiled", "Literal", "Method", "compile_contract", "run"]
