@@ -332,7 +332,6 @@ class ReceiptProofFact:
     """Receipts of the block."""
     proof: tuple[bytes, ...]
     """RFC 6962 inclusion proof of ``receipt.encode()``."""
-    block_time_ms: int
     certificate: Certificate
     """Its vote is a ``Checkpoint`` with the height and the receipts root that the proof leads to."""
 

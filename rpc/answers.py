@@ -1,0 +1,329 @@
+"""What the methods answer: one type each, from which rpc.discover tells wallets what to expect.
+
+Every answer of state carries ``height``: the executed block that it is of. A page carries ``next_cursor``, to be
+passed back for what follows, and ``complete``: nothing follows.
+"""
+
+from typing import Annotated, Any
+
+import msgspec
+
+from rpc.backend import TransactionStatus
+from rpc.certificates import CheckpointAnswer, CommitAnswer
+from rpc.text import Decimal, Hash, Hex
+
+Index = Annotated[int, msgspec.Meta(ge=0)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class NodeStatus(msgspec.Struct, frozen=True):
+    """The node that answers."""
+
+    version: str
+    chain_id: Hash
+    address_prefix: str
+    node_id: Hex
+    member: str
+    role: str
+    height: Decimal
+    """Latest executed block."""
+    decided_height: Decimal
+    certified_height: Decimal
+    target_height: Decimal
+    """Highest height that a peer has proven; above decided_height while this node catches up."""
+    block_digest: Hash
+    state_root: Hash
+    block_time_ms: Decimal
+    view: Decimal
+    peers: Count
+    pool_count: Count
+    pool_bytes: Count
+    ready: bool
+    not_ready: tuple[str, ...]
+    """Why it is not ready."""
+
+
+class Peer(msgspec.Struct, frozen=True):
+    """A member's node."""
+
+    member: str
+    node_id: Hex
+    role: str
+    connected: bool
+    height: Decimal
+    address: str
+
+
+class PeersPage(msgspec.Struct, frozen=True):
+    """Peers in the order of members."""
+
+    peers: tuple[Peer, ...]
+    next_cursor: Hex | None
+    complete: bool
+
+
+class ValidatorAnswer(msgspec.Struct, frozen=True):
+    """A validator; ``index`` stands for it in certificates."""
+
+    index: Index
+    member: str
+    vote_key: Hex
+
+
+class ValidatorsPage(msgspec.Struct, frozen=True):
+    """V(height)."""
+
+    height: Decimal
+    quorum: Count
+    faulty_max: Count
+    validators_digest: Hash
+    validators: tuple[ValidatorAnswer, ...]
+    next_cursor: Hex | None
+    complete: bool
+
+
+class BlockAnswer(msgspec.Struct, frozen=True):
+    """A decided and executed block. ``encoded_header`` is what the digest covers."""
+
+    height: Decimal
+    block_digest: Hash
+    parent_digest: Hash
+    block_time_ms: Decimal
+    proposer: Hex
+    transaction_root: Hash
+    validators_digest: Hash
+    transactions: tuple[Hash, ...]
+    """Ids in the block's order."""
+    signature_digests: tuple[Hash, ...]
+    """Digest of each transaction's signatures; id and it are the leaves under the transaction root."""
+    failed_count: Count
+    encoded_header: Hex
+    certificate: CommitAnswer
+    latest_height: Decimal
+
+
+class CheckpointProof(msgspec.Struct, frozen=True):
+    """A checkpoint certificate, and the validators it claims to be signed by."""
+
+    height: Decimal
+    certificate: CheckpointAnswer
+    validators: tuple[ValidatorAnswer, ...]
+    """V(height), to compare with what you know: never trust it from here."""
+    latest_height: Decimal
+
+
+class GenesisAnswer(msgspec.Struct, frozen=True):
+    """The genesis document, byte for byte, as text; its digest is the chain id."""
+
+    chain_id: Hash
+    document: str
+
+
+class SubmitAnswer(msgspec.Struct, frozen=True):
+    """Accepted: in this node's pool, not durable, until tx_get or tx_wait says final or failed."""
+
+    hash: Hash
+    status: TransactionStatus
+    durable: bool
+    """False while pending: the node may still lose it. Send the same bytes again, here or elsewhere."""
+
+
+class EventAnswer(msgspec.Struct, frozen=True):
+    """Something that a contract or the kernel says has happened. ``encoded`` is its leaf under the event root."""
+
+    contract: str
+    name: str
+    fields: dict[str, Any]
+    encoded: Hex
+
+
+class ReceiptAnswer(msgspec.Struct, frozen=True):
+    """What became of a transaction. ``encoded`` is its leaf under the receipts root."""
+
+    hash: Hash
+    code: str
+    message: str
+    fuel_used: Decimal
+    results: tuple[Any, ...]
+    events: tuple[EventAnswer, ...]
+    encoded: Hex
+
+
+class TransactionAnswer(msgspec.Struct, frozen=True):
+    """A transaction, as far as this node knows it up to ``indexed_height``."""
+
+    hash: Hash
+    status: TransactionStatus
+    indexed_height: Decimal
+    height: Decimal | None = None
+    """Of its block, once final or failed."""
+    index: Index | None = None
+    block_time_ms: Decimal | None = None
+    receipt: ReceiptAnswer | None = None
+    transaction: Hex | None = None
+    """The bytes as they travelled."""
+
+
+class SimulationAnswer(msgspec.Struct, frozen=True):
+    """What would happen on the state after ``height``. Nothing was kept."""
+
+    height: Decimal
+    block_time_ms: Decimal
+    ok: bool
+    fuel_used: Decimal
+    receipt: ReceiptAnswer
+
+
+class KeyAnswer(msgspec.Struct, frozen=True):
+    """A key of a policy."""
+
+    suite: int
+    public_key: Hex
+    weight: Count
+
+
+class PolicyAnswer(msgspec.Struct, frozen=True):
+    """Which keys together are the account's will."""
+
+    keys: tuple[KeyAnswer, ...]
+    threshold: Count
+
+
+class BalanceAnswer(msgspec.Struct, frozen=True):
+    """What an account owns of one asset, in minor units."""
+
+    asset: str
+    amount: Decimal
+    """Free to spend."""
+    held: Decimal
+    """Reserved by holds, beside ``amount``."""
+
+
+class AccountAnswer(msgspec.Struct, frozen=True):
+    """An account, with a page of its balances in the order of assets."""
+
+    height: Decimal
+    address: str
+    kind: str
+    bank: str
+    frozen: bool
+    policy: PolicyAnswer | None
+    balances: tuple[BalanceAnswer, ...]
+    next_cursor: Hex | None
+    complete: bool
+
+
+class HistoryAnswer(msgspec.Struct, frozen=True):
+    """A transaction that touched the account."""
+
+    hash: Hash
+    height: Decimal
+    index: Index
+    block_time_ms: Decimal
+    code: str
+
+
+class HistoryPageAnswer(msgspec.Struct, frozen=True):
+    """Newest first."""
+
+    entries: tuple[HistoryAnswer, ...]
+    next_cursor: Hex | None
+    complete: bool
+    indexed_height: Decimal
+
+
+class ContractAnswer(msgspec.Struct, frozen=True):
+    """A deployed contract."""
+
+    name: str
+    address: str
+    interface: int
+    source_digest: Hash
+    deployed_height: Decimal
+    paused: bool
+
+
+class ContractsPage(msgspec.Struct, frozen=True):
+    """In the order of names."""
+
+    height: Decimal
+    contracts: tuple[ContractAnswer, ...]
+    next_cursor: Hex | None
+    complete: bool
+
+
+class AbiAnswer(msgspec.Struct, frozen=True):
+    """How to call a contract: the schema of every method, and the source."""
+
+    height: Decimal
+    contract: ContractAnswer
+    abi: msgspec.Raw
+    source: str
+
+
+class QueryAnswer(msgspec.Struct, frozen=True):
+    """What a contract's query answered on the state after ``height``; ``encoded`` is the canonical value."""
+
+    height: Decimal
+    block_time_ms: Decimal
+    result: Any
+    encoded: Hex
+    fuel_used: Decimal
+
+
+class TreeProof(msgspec.Struct, frozen=True):
+    """state.proof.StateProof: for each branch, root first, its children but the one on the path; then the bucket."""
+
+    levels: tuple[Hex, ...]
+    bucket: Hex
+
+
+class StateProofAnswer(msgspec.Struct, frozen=True):
+    """A value of the state right after ``height``, or with null its absence, and all that proves it."""
+
+    height: Decimal
+    key: Hex
+    value: Hex | None
+    proof: TreeProof
+    certificate: CheckpointAnswer
+
+
+class EventProof(msgspec.Struct, frozen=True):
+    """One event's place under the event root of its receipt."""
+
+    index: Index
+    count: Count
+    encoded: Hex
+    proof: tuple[Hash, ...]
+
+
+class ReceiptProofAnswer(msgspec.Struct, frozen=True):
+    """A receipt and all that proves it. With ``event`` the receipt's other events may be left out of a copy."""
+
+    height: Decimal
+    index: Index
+    count: Count
+    receipt: ReceiptAnswer
+    proof: tuple[Hash, ...]
+    certificate: CheckpointAnswer
+    event: EventProof | None
+
+
+class EventEntry(msgspec.Struct, frozen=True):
+    """An event and where it stands."""
+
+    height: Decimal
+    block_time_ms: Decimal
+    hash: Hash
+    transaction_index: Index
+    event_index: Index
+    event: EventAnswer
+
+
+class EventsPage(msgspec.Struct, frozen=True):
+    """In the order of the chain. ``next_cursor`` always stands here: there is more to come."""
+
+    events: tuple[EventEntry, ...]
+    next_cursor: Hex
+    complete: bool
+    indexed_height: Decimal

@@ -1,0 +1,270 @@
+"""JSON-RPC 2.0 by hand (https://www.jsonrpc.org/specification): bytes in, bytes out, no sockets.
+
+The order of work for a body: the gate (rpc.strict_json), the envelope, the method's own typed parameters, the
+handler, the answer. What fails before the envelope is known answers with id null; a notification never answers.
+
+Of a batch, all calls of one method that has a bulk handler go to it at once; then the others run in order, those
+that wait side by side. The specification leaves the order open, so nobody may rely on it. Between calls the event
+loop gets its turn, so that a batch never stalls a vote.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from rpc import strict_json
+from rpc.errors import RpcError, error, from_invalid
+from state.errors import Invalid
+
+BATCH_ENTRIES_MAX = 1_000
+"""Most calls of one batch."""
+
+RESPONSE_BYTES_MAX = 16 * 1024 * 1024
+"""Largest response, bytes. What no longer fits is answered by an error."""
+
+ID_BYTES_MAX = 256
+"""Longest id, bytes of its JSON text."""
+
+TURN_SECONDS_MAX = 0.005
+"""After this long, the event loop gets a turn between two calls of a batch."""
+
+P = TypeVar("P", bound=msgspec.Struct)
+_ABSENT = msgspec.Raw(b"")
+_EMPTY_PARAMS = msgspec.Raw(b"[]")
+_BATCH = b"["
+_encode = msgspec.json.encode
+
+
+@dataclass(frozen=True, slots=True)
+class Method(Generic[P]):
+    """One method: its types are all that is told of it, to the decoder and to rpc.discover."""
+
+    name: str
+    summary: str
+    params: type[P]
+    result: Any
+    """The type of what ``handler`` returns."""
+    handler: Callable[[P], Awaitable[Any]]
+    errors: tuple[str, ...] = ()
+    """Codes of rpc.errors.TABLE that it may answer with, beside those of every method."""
+    rejects: tuple[str, ...] = ()
+    """Codes of the table that it answers with as "Transaction rejected"."""
+    bulk: Callable[[list[P]], Awaitable[Sequence[Any]]] | None = None
+    """Answers many calls at once, in order: results, or RpcErrors in their place."""
+    waits: bool = False
+    """Whether it may take as long as the caller asks, doing nothing."""
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """A request object; members that are not the specification's are ignored."""
+
+    jsonrpc: str
+    method: str
+    params: msgspec.Raw = _EMPTY_PARAMS
+    id: msgspec.Raw = _ABSENT
+
+
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """A method with the decoders of both ways to pass its parameters."""
+
+    method: Method[Any]
+    by_name: msgspec.json.Decoder[Any]
+    by_position: msgspec.json.Decoder[Any]
+
+
+_single_decoder = msgspec.json.Decoder(Envelope)
+_entries_decoder = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+class Dispatcher:
+    """Answers bodies by a table of methods."""
+
+    def __init__(self, methods: Sequence[Method[Any]], logger: logging.Logger) -> None:
+        self.methods: Mapping[str, Method[Any]] = {method.name: method for method in methods}
+        self._bound = {method.name: _bind(method) for method in methods}
+        self._logger = logger
+
+    async def answer(self, body: bytes) -> bytes | None:
+        """The response to a body; None when there is nothing to say."""
+        try:
+            strict_json.check(body)
+            if body.lstrip()[:1] == _BATCH:
+                return await self._answer_batch(_decode_batch(body))
+            envelope = _decode_single(_single_decoder, body)
+        except RpcError as refusal:
+            return _failure(b"null", refusal)
+        return await self._answer_one(envelope)
+
+    async def _answer_batch(self, entries: list[Envelope | RpcError]) -> bytes | None:
+        answers: list[bytes | None] = [None] * len(entries)
+        waiting: list[tuple[int, Envelope]] = []
+        singles: list[tuple[int, Envelope]] = []
+        bulks: dict[str, list[tuple[int, Envelope]]] = {}
+        for index, entry in enumerate(entries):
+            if isinstance(entry, RpcError):
+                answers[index] = _failure(b"null", entry)
+                continue
+            bound = self._bound.get(entry.method)
+            if bound is not None and bound.method.bulk is not None:
+                bulks.setdefault(entry.method, []).append((index, entry))
+            elif bound is not None and bound.method.waits:
+                waiting.append((index, entry))
+            else:
+                singles.append((index, entry))
+        for name, calls in bulks.items():
+            await self._answer_bulk(self._bound[name], calls, answers)
+        await self._answer_singles(singles, answers)
+        if waiting:
+            waited = await asyncio.gather(*(self._answer_one(envelope) for _, envelope in waiting))
+            for (index, _), answer in zip(waiting, waited, strict=True):
+                answers[index] = answer
+        return _join(entries, answers)
+
+    async def _answer_singles(self, calls: list[tuple[int, Envelope]], answers: list[bytes | None]) -> None:
+        size = sum(len(answer) for answer in answers if answer)
+        turn_ends = time.monotonic() + TURN_SECONDS_MAX
+        for index, envelope in calls:
+            if size > RESPONSE_BYTES_MAX:
+                answers[index] = _answer_to(envelope, error("response_too_large"))
+                continue
+            answer = answers[index] = await self._answer_one(envelope)
+            size += len(answer or b"")
+            if time.monotonic() > turn_ends:
+                await asyncio.sleep(0)
+                turn_ends = time.monotonic() + TURN_SECONDS_MAX
+
+    async def _answer_one(self, envelope: Envelope) -> bytes | None:
+        try:
+            bound = self._bound.get(envelope.method)
+            if bound is None:
+                raise error("method_not_found")
+            params = _decode_params(bound, envelope)
+            result = await bound.method.handler(params)
+        except RpcError as refusal:
+            return _answer_to(envelope, refusal)
+        except Invalid as refusal:
+            return _answer_to(envelope, from_invalid(refusal))
+        except Exception:  # The connection's edge: a caller never sees a traceback.
+            self._logger.exception("The method %s failed.", envelope.method[:64])
+            return _answer_to(envelope, error("internal_error"))
+        return _answer_to(envelope, result)
+
+    async def _answer_bulk(
+        self, bound: _Bound, calls: list[tuple[int, Envelope]], answers: list[bytes | None]
+    ) -> None:
+        assert bound.method.bulk is not None
+        taken: list[tuple[int, Envelope]] = []
+        params: list[msgspec.Struct] = []
+        for index, envelope in calls:
+            try:
+                params.append(_decode_params(bound, envelope))
+            except RpcError as refusal:
+                answers[index] = _answer_to(envelope, refusal)
+            else:
+                taken.append((index, envelope))
+        try:
+            results = await bound.method.bulk(params)
+        except Exception:
+            self._logger.exception("The method %s failed.", bound.method.name)
+            results = [error("internal_error")] * len(taken)
+        for (index, envelope), result in zip(taken, results, strict=True):
+            answers[index] = _answer_to(envelope, result)
+
+
+def _bind(method: Method[Any]) -> _Bound:
+    fields = msgspec.structs.fields(method.params)
+    assert method.params.__struct_config__.forbid_unknown_fields, method.name
+    assert not any(field.required for field in fields) or fields[0].required, method.name
+    by_position = msgspec.defstruct(
+        method.params.__name__, [], bases=(method.params,), array_like=True, frozen=True, forbid_unknown_fields=True
+    )
+    return _Bound(method, msgspec.json.Decoder(method.params), msgspec.json.Decoder(by_position))
+
+
+def _decode_single(decoder: msgspec.json.Decoder[Envelope], text: bytes | msgspec.Raw) -> Envelope:
+    """:raises RpcError: −32700, or −32600 where the text is JSON but no request."""
+    try:
+        envelope = decoder.decode(text)
+    except msgspec.ValidationError as fault:
+        raise error("invalid_request", _sentence(fault)) from None
+    except msgspec.DecodeError as fault:
+        raise error("parse_error", _sentence(fault)) from None
+    _check_envelope(envelope)
+    return envelope
+
+
+def _decode_batch(body: bytes) -> list[Envelope | RpcError]:
+    """:raises RpcError: for what is no batch at all."""
+    try:
+        entries = _entries_decoder.decode(body)
+    except msgspec.DecodeError as fault:
+        raise error("parse_error", _sentence(fault)) from None
+    if not entries:
+        raise error("invalid_request", "A batch has at least one entry.")
+    if len(entries) > BATCH_ENTRIES_MAX:
+        raise error("request_too_large", f"A batch has at most {BATCH_ENTRIES_MAX} entries.")
+    decoded: list[Envelope | RpcError] = []
+    for entry in entries:
+        try:
+            decoded.append(_decode_single(_single_decoder, entry))
+        except RpcError as refusal:
+            decoded.append(refusal)
+    return decoded
+
+
+def _check_envelope(envelope: Envelope) -> None:
+    if envelope.jsonrpc != "2.0":
+        raise error("invalid_request", 'The member jsonrpc is "2.0".')
+    if bytes(envelope.params)[:1] not in (b"[", b"{"):
+        raise error("invalid_request", "The member params is an array or an object, or left out.")
+    identity = bytes(envelope.id)
+    if len(identity) > ID_BYTES_MAX:
+        raise error("invalid_request", f"The member id has at most {ID_BYTES_MAX} bytes.")
+    if identity[:1] in (b"[", b"{", b"t", b"f"):
+        raise error("invalid_request", "The member id is a string, a number or null.")
+
+
+def _decode_params(bound: _Bound, envelope: Envelope) -> Any:
+    """:raises RpcError: −32602."""
+    decoder = bound.by_position if bytes(envelope.params)[:1] == b"[" else bound.by_name
+    try:
+        return decoder.decode(envelope.params)
+    except (msgspec.ValidationError, ValueError) as fault:
+        raise error("invalid_params", _sentence(fault)) from None
+
+
+def _sentence(fault: Exception) -> str:
+    return f"{fault}."
+
+
+def _answer_to(envelope: Envelope, result: Any) -> bytes | None:
+    identity = bytes(envelope.id)
+    if not identity:
+        return None
+    if isinstance(result, RpcError):
+        return _failure(identity, result)
+    return b'{"jsonrpc":"2.0","id":' + identity + b',"result":' + _encode(result) + b"}"
+
+
+def _failure(identity: bytes, refusal: RpcError) -> bytes:
+    return b'{"jsonrpc":"2.0","id":' + identity + b',"error":' + _encode(refusal.answer()) + b"}"
+
+
+def _join(entries: Sequence[Envelope | RpcError], answers: Sequence[bytes | None]) -> bytes | None:
+    """One array of all answers, None without any. What passes the limit becomes an error."""
+    joined: list[bytes] = []
+    size = 0
+    for entry, answer in zip(entries, answers, strict=True):
+        if answer is None:
+            continue
+        if size + len(answer) > RESPONSE_BYTES_MAX and isinstance(entry, Envelope):
+            answer = _failure(bytes(entry.id), error("response_too_large"))
+        joined.append(answer)
+        size += len(answer)
+    return b"[" + b",".join(joined) + b"]" if joined else None

@@ -1,0 +1,221 @@
+"""The HTTP face: JSON-RPC on ``POST /``, and what operators' tools ask: /healthz, /readyz, /metrics.
+
+What a request passes, in this order: the caps and deadlines of rpc.guard; the Host allow-list (403); a foreign
+Origin (403); for JSON-RPC the content type (403: a page can send text/plain without asking the browser), no content
+encoding (415), the size (413) and the budget for bodies in memory (429). After that every answer is 200 with
+JSON-RPC inside, or 204 where there is nothing to say. Nothing that a caller sends gives a 5xx; /readyz is 503 while
+the node is not ready, because that is what its readers understand.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+from rpc.dispatch import Dispatcher, Method
+from rpc.errors import RpcError, error
+from rpc.guard import (
+    BODY_SECONDS_MAX,
+    CONNECTIONS_MAX,
+    CONNECTIONS_PER_ADDRESS_MAX,
+    HEADERS_SECONDS_MAX,
+    Guard,
+    GuardedConnection,
+    allows_origin,
+    bounded_logger,
+)
+
+BODY_BYTES_MAX = 4 * 1024 * 1024
+"""Largest body: the transactions of a full block, hex."""
+
+BODIES_BYTES_MAX = 64 * 1024 * 1024
+"""Bodies in memory at once, from all callers."""
+
+HEADER_LINE_BYTES_MAX = 8_190
+HEADERS_MAX = 64
+SHUTDOWN_SECONDS_MAX = 2.0
+"""How long a request that is being answered may take to end when the node stops."""
+
+LINGER_SECONDS = 2.0
+"""How long the rest of a refused body is read and dropped, so that its sender gets to see the refusal."""
+
+JSON_TYPE: Final = "application/json"
+METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """How the face is set up. Secure by default: loopback names only."""
+
+    hosts: tuple[str, ...] = ()
+    """Host names to answer to beside loopback's, without port."""
+    connections_max: int = CONNECTIONS_MAX
+    per_address_max: int = CONNECTIONS_PER_ADDRESS_MAX
+    headers_seconds_max: float = HEADERS_SECONDS_MAX
+    body_seconds_max: float = BODY_SECONDS_MAX
+    body_bytes_max: int = BODY_BYTES_MAX
+
+
+class Server:
+    """Serves a table of methods until it is stopped."""
+
+    def __init__(
+        self,
+        methods: Sequence[Method[Any]],
+        readiness: Callable[[], Iterable[str]],
+        metrics: Callable[[], bytes],
+        options: ServerOptions = ServerOptions(),
+    ) -> None:
+        """
+        :param readiness: why the node is not ready, one sentence each; nothing when it is.
+        :param metrics: the metrics as Prometheus text.
+        """
+        self._options = options
+        self._logger = bounded_logger("hansa.rpc")
+        self._dispatcher = Dispatcher(methods, self._logger)
+        self._readiness = readiness
+        self._metrics = metrics
+        self.guard = Guard(
+            options.hosts, options.connections_max, options.per_address_max, options.headers_seconds_max
+        )
+        self._bodies_bytes = 0
+        self._routes: dict[tuple[str, str], Callable[[web.BaseRequest], Awaitable[web.Response]]] = {
+            ("POST", "/"): self._rpc,
+            ("GET", "/healthz"): self._healthz,
+            ("GET", "/readyz"): self._readyz,
+            ("GET", "/metrics"): self._metrics_text,
+        }
+        self._http: web.Server | None = None
+        self._listener: asyncio.Server | None = None
+
+    async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
+        """Listen; returns the port, which the system chooses where it is 0. :raises OSError: it is taken."""
+        loop = asyncio.get_running_loop()
+        self.guard.allow_host(host)
+        http = self._http = web.Server(self._handle)
+        log = bounded_logger("hansa.rpc.http")
+
+        def connection() -> GuardedConnection:
+            return GuardedConnection(
+                self.guard,
+                http,
+                loop=loop,
+                # Below the guard's deadline, so that an idle connection ends in an orderly way.
+                keepalive_timeout=self._options.headers_seconds_max * 0.9,
+                logger=log,
+                access_log=None,
+                max_line_size=HEADER_LINE_BYTES_MAX,
+                max_field_size=HEADER_LINE_BYTES_MAX,
+                max_headers=HEADERS_MAX,
+                lingering_time=LINGER_SECONDS,
+                auto_decompress=False,
+            )
+
+        self._listener = await loop.create_server(connection, host, port, ssl=tls, backlog=256)
+        self.guard.start()
+        bound: socket.socket = self._listener.sockets[0]
+        return int(bound.getsockname()[1])
+
+    async def stop(self) -> None:
+        """Take no more connections, let what is being answered end, close all."""
+        if self._listener is None or self._http is None:
+            return
+        self._listener.close()
+        self._http.pre_shutdown()
+        await self._http.shutdown(SHUTDOWN_SECONDS_MAX)
+        await self.guard.stop()
+        self._listener = self._http = None
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        transport = request.transport
+        self.guard.works(transport)
+        try:
+            host = request.headers.get("Host")
+            if host is None or not self.guard.allows_host(host):
+                return _refuse(403, "This node does not answer to that Host; its operator can allow it.")
+            if not allows_origin(request.headers.get("Origin"), host):
+                return _refuse(403, "Pages of other origins may not use this node.")
+            route = self._routes.get((request.method, request.path))
+            if route is None:
+                known = [method for method, path in self._routes if path == request.path]
+                return _refuse(405 if known else 404, "JSON-RPC is POST /; GET /healthz, /readyz, /metrics.")
+            return await route(request)
+        finally:
+            self.guard.awaits_headers(transport)
+
+    async def _rpc(self, request: web.BaseRequest) -> web.Response:
+        if request.content_type != JSON_TYPE or (request.charset or "utf-8").lower() != "utf-8":
+            return _refuse(403, "The content type is application/json.")
+        if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+            return _refuse(415, "The body comes as it is, without content encoding.")
+        if (request.content_length or 0) > self._options.body_bytes_max:
+            return self._too_large()
+        if request.headers.get("Expect", "").lower() == "100-continue":
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        chunks: list[bytes] = []
+        try:
+            async with asyncio.timeout(self._options.body_seconds_max):
+                refusal = await self._read(request, chunks)
+            if refusal is not None:
+                return refusal
+            body = b"".join(chunks)
+            answer = await self._dispatcher.answer(body)
+        except TimeoutError:
+            return _refuse(408, "The body did not come in time.")
+        except web.RequestPayloadError:
+            return _refuse(400, "The body is not what its headers say.")
+        finally:
+            self._bodies_bytes -= sum(map(len, chunks))
+        if answer is None:
+            return web.Response(status=204)
+        return web.Response(body=answer, content_type=JSON_TYPE)
+
+    async def _read(self, request: web.BaseRequest, chunks: list[bytes]) -> web.Response | None:
+        """Read the body into ``chunks``, counted in the budget; or the answer to one that is too large."""
+        size = 0
+        while chunk := await request.content.readany():
+            chunks.append(chunk)
+            size += len(chunk)
+            self._bodies_bytes += len(chunk)
+            if size > self._options.body_bytes_max:
+                return self._too_large()
+            if self._bodies_bytes > BODIES_BYTES_MAX:
+                return _rpc_refusal(429, error("busy"))
+        return None
+
+    def _too_large(self) -> web.Response:
+        limit = self._options.body_bytes_max
+        return _rpc_refusal(413, error("request_too_large", f"A body has at most {limit} bytes."))
+
+    async def _healthz(self, request: web.BaseRequest) -> web.Response:
+        return _json(200, {"alive": True})
+
+    async def _readyz(self, request: web.BaseRequest) -> web.Response:
+        reasons = list(self._readiness())
+        return _json(503 if reasons else 200, {"ready": not reasons, "reasons": reasons})
+
+    async def _metrics_text(self, request: web.BaseRequest) -> web.Response:
+        return web.Response(body=self._metrics(), headers={"Content-Type": METRICS_TYPE})
+
+
+def _json(status: int, value: object) -> web.Response:
+    return web.Response(status=status, body=msgspec.json.encode(value), content_type=JSON_TYPE)
+
+
+def _refuse(status: int, sentence: str) -> web.Response:
+    """An HTTP refusal. The connection ends, so that a body that was not read is not taken for a request."""
+    response = web.Response(status=status, text=sentence + "\n")
+    response.force_close()
+    return response
+
+
+def _rpc_refusal(status: int, refusal: RpcError) -> web.Response:
+    """A refusal that a JSON-RPC client can read."""
+    response = _json(status, {"jsonrpc": "2.0", "id": None, "error": refusal.answer()})
+    response.force_close()
+    return response
