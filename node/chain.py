@@ -7,12 +7,14 @@ forget. Rows, by their first byte:
     t  transaction id     height and index: an id that is here never executes again
     x  height             state root, receipts root, V(height + L)
     c  height             checkpoint certificate
+    e  height, digest     evidence of a double vote
     m                     newest height, and the rotation of primaries after it
 """
 
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from p2p.bulk import DecidedBlock
@@ -100,6 +102,22 @@ class Chain:
         """Height and index at which the id was decided, None if it never was."""
         row = self._database.get_verified(b"t" + transaction_id)
         return None if row is None else _PLACE.unpack(row)
+
+    def transaction(self, entry: bytes) -> bytes | None:
+        """The encoded transaction that a decided block lists as ``entry``."""
+        place = self.place(entry[:DIGEST_BYTES])
+        decided = None if place is None else self.decided(place[0])
+        if place is None or decided is None or decided.block.entries[place[1]] != entry:
+            return None
+        return decided.transactions[place[1]]
+
+    def put_evidence(self, height: int, encoded: bytes) -> None:
+        """Keep evidence of a double vote, once."""
+        self._database.write({_row(b"e", height) + sha256(encoded).digest(): encoded}, sync=False)
+
+    def evidence(self) -> list[bytes]:
+        """All evidence, by height."""
+        return [encoded for _, encoded in self._database.scan(b"e", b"f")]
 
     def put_outcome(self, height: int, outcome: Outcome) -> None:
         """Keep what executing a block gave."""

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from consensus.events import Halt
 from node.chain import Outcome
 from state.block import Block
-from state.errors import Corrupt
+from state.errors import Corrupt, Invalid
 from state.transaction import Transaction
 
 # ------------------------------------------------------------------------------------------- into the inbox
@@ -22,7 +23,7 @@ from state.transaction import Transaction
 class PeerJoined:
     """A peer's votes link is up, the handshake done."""
 
-    node_id: bytes
+    member: str
     height: int
     """Newest height that the peer has decided."""
     newest_vote: bytes
@@ -33,14 +34,14 @@ class PeerJoined:
 class PeerLeft:
     """A peer's votes link is down."""
 
-    node_id: bytes
+    member: str
 
 
 @dataclass(frozen=True, slots=True)
 class VoteFrame:
     """A message of agreement from a peer, as it travelled."""
 
-    node_id: bytes
+    member: str
     payload: bytes
 
 
@@ -48,17 +49,17 @@ class VoteFrame:
 class BulkFrame:
     """A message of the bulk link, as it travelled."""
 
-    node_id: bytes
+    member: str
     kind: int
     payload: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """Transactions from this node's own clients, decoded."""
+    """Transactions from this node's own clients, as they were received. Answered by ``Listener.admitted``."""
 
     token: int
-    transactions: tuple[Transaction, ...]
+    transactions: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class Executed:
 
 @dataclass(frozen=True, slots=True)
 class TimerFired:
-    """A timer that the driver set with that name."""
+    """A timer that the driver set. A later one of the same name makes it void."""
 
     name: str
     sequence: int
@@ -101,8 +102,9 @@ class Failed:
     error: Corrupt
 
 
-Event: TypeAlias = PeerJoined | PeerLeft | VoteFrame | BulkFrame | Submitted | Verified | Synced | Executed
-InboxEvent: TypeAlias = Event | TimerFired | Failed
+Event: TypeAlias = (
+    PeerJoined | PeerLeft | VoteFrame | BulkFrame | Submitted | Verified | Synced | Executed | TimerFired | Failed
+)
 
 
 # --------------------------------------------------------------------------------------- out of the driver
@@ -122,12 +124,12 @@ class Clock(Protocol):
 
 
 class Network(Protocol):
-    """Links to peers. Sending never waits; a link that is down or full drops."""
+    """Links to peers, named by member id. Sending never waits; a link that is down or full drops."""
 
-    def send_vote(self, node_id: bytes | None, payload: bytes) -> None:
+    def send_vote(self, member: str | None, payload: bytes) -> None:
         """To one peer, or to all."""
 
-    def send_bulk(self, node_id: bytes | None, kind: int, payload: bytes) -> None:
+    def send_bulk(self, member: str | None, kind: int, payload: bytes) -> None:
         """To one peer, or to all."""
 
 
@@ -143,3 +145,35 @@ class Execution(Protocol):
 
     def execute(self, block: Block, transactions: Sequence[Transaction]) -> None:
         """Start executing the next block. Answered by ``Executed``, in order of the calls."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What became of one submitted transaction at this node's door."""
+
+    transaction_id: bytes | None
+    """None where the bytes are no transaction."""
+    refused: Invalid | None
+    """Why it was not taken; None when it is pending now. DUPLICATE: pending or decided before."""
+
+
+class Listener(Protocol):
+    """Who is told what happened. Called in the driver's turn, so it must be quick and never raise."""
+
+    def admitted(self, token: int, results: Sequence[Admission]) -> None:
+        """The answer to ``Submitted``, one result for each of its transactions."""
+
+    def executed(self, block: Block, event: Executed) -> None:
+        """A block is final here, its receipts in hand."""
+
+    def expired(self, transaction_ids: Sequence[bytes]) -> None:
+        """These were pending and their time has passed."""
+
+    def certified(self, height: int) -> None:
+        """A checkpoint certificate of that height is stored."""
+
+    def log(self, level: int, message: str, **facts: object) -> None:
+        """Something that an operator may want to read."""
+
+    def halted(self, halt: Halt) -> None:
+        """This node has diverged, or too many validators lie. It must stop and keep what it was told."""

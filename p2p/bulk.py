@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
+import msgpack
+
 from state import codec
 from state.block import Block
 from state.certificate import Certificate
@@ -101,9 +103,9 @@ def decode_get_blocks(payload: bytes) -> tuple[int, int]:
     return codec.natural(first_height), min(codec.natural(count), BLOCKS_MAX)
 
 
-def encode_blocks(blocks: Sequence[codec.Value]) -> bytes:
-    """A BLOCKS message of ``DecidedBlock.to_value`` values, heights ascending; empty when there is none."""
-    return codec.pack(blocks)
+def encode_blocks(packed: Sequence[bytes]) -> bytes:
+    """A BLOCKS message of packed ``DecidedBlock.to_value``, heights ascending; empty when there is none."""
+    return b"".join((msgpack.Packer().pack_array_header(len(packed)), *packed))
 
 
 def decode_blocks(payload: bytes) -> list[DecidedBlock]:

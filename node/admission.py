@@ -1,0 +1,193 @@
+"""Admission: how transactions come in, from clients and from peers, and where their bodies are kept.
+
+A transaction is decoded and checked once, its signatures are verified once in a batch, and from then on it is known
+to be good: in the pool until a block takes it, and, if an undecided block lists it, kept here whatever the pool
+evicts.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from node.chain import Chain
+from node.pool import Pool
+from node.seams import Admission as Result
+from state import transaction, validity
+from state.block import Block
+from state.errors import Invalid, Reason
+from state.parameters import ChainParameters
+from state.transaction import Transaction
+
+VERIFYING_MAX = 65_536
+"""Transactions whose signatures are being checked; beyond it this door is closed until some are done."""
+
+Verify: TypeAlias = Callable[[Sequence[Transaction], Callable[[Sequence[bool]], None]], None]
+"""Has signatures checked off this path, then calls back in the driver's turn."""
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Transactions at the verifier."""
+
+    token: int | None
+    """The client's token; None for what a peer sent."""
+    results: list[Result | None]
+    """One for each transaction as submitted; None for those at the verifier."""
+    verifying: list[Transaction]
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """What a finished batch brings."""
+
+    token: int | None
+    results: list[Result]
+    transactions: list[Transaction]
+    """Those that are good and were not known before."""
+    bad_signatures: int
+
+
+class Door:
+    """Takes transactions in and finds bodies."""
+
+    def __init__(
+        self,
+        chain_id: bytes,
+        parameters: ChainParameters,
+        chain: Chain,
+        pool: Pool,
+        verify: Verify,
+        admitted: Callable[[Admitted], None],
+    ) -> None:
+        """:param admitted: called with every finished batch."""
+        self._chain_id = chain_id
+        self._parameters = parameters
+        self._chain = chain
+        self._pool = pool
+        self._verify = verify
+        self._admitted = admitted
+        self._verifying: set[bytes] = set()
+        self._wanted: dict[bytes, int] = {}
+        self._kept: dict[bytes, Transaction] = {}
+
+    def submit(self, token: int, encoded: Sequence[bytes], now_ms: int) -> None:
+        """Take what clients sent."""
+        self._begin(token, encoded, now_ms)
+
+    def receive(self, encoded: Sequence[bytes], now_ms: int) -> None:
+        """Take what a peer sent: gossip, or bodies that were asked for."""
+        self._begin(None, encoded, now_ms)
+
+    def find(self, entry: bytes) -> Transaction | None:
+        """The verified transaction that a block lists as ``entry``."""
+        kept = self._kept.get(entry)
+        if kept is not None:
+            return kept
+        pending = self._pool.get(entry[:32])
+        return pending if pending is not None and pending.entry == entry else None
+
+    def missing(self, block: Block) -> list[bytes]:
+        """Entries of the block whose bodies are not here; found ones are kept until ``release``."""
+        missing = []
+        for entry in block.entries:
+            found = self.find(entry)
+            if found is None:
+                missing.append(entry)
+            else:
+                self._kept[entry] = found
+        return missing
+
+    def was_decided(self, transaction_id: bytes) -> bool:
+        """Whether a decided block lists the id. What is pending was not: that was checked when it came in."""
+        return transaction_id not in self._pool and self._chain.place(transaction_id) is not None
+
+    def want(self, entries: Iterable[bytes]) -> None:
+        """Keep the bodies of these when they come, whatever the pool says of them."""
+        for entry in entries:
+            self._wanted[entry] = self._wanted.get(entry, 0) + 1
+
+    def unwant(self, entries: Iterable[bytes]) -> None:
+        """Undo one ``want``."""
+        for entry in entries:
+            left = self._wanted.get(entry, 0) - 1
+            if left > 0:
+                self._wanted[entry] = left
+            else:
+                self._wanted.pop(entry, None)
+
+    def keep(self, items: Iterable[Transaction]) -> None:
+        """Keep verified bodies that came another way."""
+        for item in items:
+            self._kept[item.entry] = item
+
+    def release(self, block: Block) -> None:
+        """The block is appended: its bodies need not be kept any longer."""
+        for entry in block.entries:
+            self._kept.pop(entry, None)
+
+    def release_all(self) -> None:
+        """No block is being looked at: nothing needs to be kept."""
+        self._kept.clear()
+
+    def _begin(self, token: int | None, encoded: Sequence[bytes], now_ms: int) -> None:
+        batch = _Batch(token, [], [])
+        for data in encoded:
+            identity: bytes | None = None
+            try:
+                item = transaction.decode(data)
+                identity = item.id
+                self._check(item, now_ms)
+            except Invalid as error:
+                batch.results.append(Result(identity, error))
+                continue
+            self._verifying.add(item.entry)
+            batch.results.append(None)
+            batch.verifying.append(item)
+        if batch.verifying:
+            self._verify(batch.verifying, lambda valid: self._finish(batch, valid))
+        else:
+            self._finish(batch, ())
+
+    def _finish(self, batch: _Batch, valid: Sequence[bool]) -> None:
+        fresh: list[Transaction] = []
+        bad_signatures = 0
+        outcomes: list[Result] = []
+        for item, is_valid in zip(batch.verifying, valid, strict=True):
+            self._verifying.discard(item.entry)
+            refused: Invalid | None = None
+            if is_valid:
+                if item.entry in self._wanted:
+                    self._kept[item.entry] = item
+                try:
+                    self._check_unknown(item)
+                    self._pool.add(item)
+                    fresh.append(item)
+                except Invalid as error:
+                    refused = error
+            else:
+                bad_signatures += 1
+                refused = Invalid(Reason.BAD_SIGNATURE, "a signature does not match its key and this transaction")
+            outcomes.append(Result(item.id, refused))
+        rest = iter(outcomes)
+        results = [next(rest) if result is None else result for result in batch.results]
+        self._admitted(Admitted(batch.token, results, fresh, bad_signatures))
+
+    def _check(self, item: Transaction, now_ms: int) -> None:
+        """Whether its signatures are worth checking. :raises Invalid: why not."""
+        validity.check_transaction(item, self._chain_id, self._parameters)
+        if item.entry in self._verifying:
+            raise Invalid(Reason.DUPLICATE, "the transaction is already being checked")
+        if len(self._verifying) >= VERIFYING_MAX:
+            raise Invalid(Reason.FULL, "too many transactions are being checked; send again in a moment")
+        if item.entry in self._wanted:
+            if item.entry in self._kept:
+                raise Invalid(Reason.DUPLICATE, "the transaction is already here")
+            return
+        self._check_unknown(item)
+        validity.check_time(item, now_ms, self._parameters)
+
+    def _check_unknown(self, item: Transaction) -> None:
+        if item.id in self._pool:
+            raise Invalid(Reason.DUPLICATE, "the transaction is already pending")
+        if self.was_decided(item.id):
+            raise Invalid(Reason.DUPLICATE, "the transaction is already decided")

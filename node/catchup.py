@@ -1,0 +1,143 @@
+"""Catching up: decided blocks for a node that was away, from one peer at a time.
+
+A claim of height is only a reason to ask. What comes is checked like anything else: certificates by the core, bodies
+against the block's entries, signatures by the verifier. A peer that stalls, or sends what does not lead on from
+here, is passed over for a while and another one is asked.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from node.seams import Clock, Network
+from node.timers import Timers
+from p2p import bulk
+from p2p.bulk import BulkKind, DecidedBlock
+from state import transaction
+from state.errors import Invalid, Reason
+from state.transaction import Transaction
+
+ANSWER_TIMEOUT_MS = 5_000
+"""A peer that has not answered by then is passed over."""
+
+PASSED_OVER_MS = 30_000
+"""For how long."""
+
+REQUEST_BLOCKS = 64
+"""Blocks asked for at once."""
+
+BUFFER_BLOCKS_MAX = 128
+"""Blocks fetched ahead of execution, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A block from a peer, its bodies matched with its entries."""
+
+    peer: str
+    decided: DecidedBlock
+    transactions: tuple[Transaction, ...]
+
+
+class CatchUp:
+    """Fetches what is decided elsewhere.
+
+    :param next_height: the first height that this node has not decided.
+    """
+
+    def __init__(self, clock: Clock, network: Network, timers: Timers, next_height: Callable[[], int]) -> None:
+        self._clock = clock
+        self._network = network
+        self._timers = timers
+        self._next_height = next_height
+        self._claims: dict[str, int] = {}
+        self._passed_over: dict[str, int] = {}
+        self._asked: str | None = None
+        self._buffer: deque[Fetched] = deque()
+
+    @property
+    def target_height(self) -> int:
+        """Highest height that a peer says is decided."""
+        return max(self._claims.values(), default=0)
+
+    def claim(self, peer: str, decided_height: int) -> None:
+        """A peer says that everything up to there is decided."""
+        if decided_height > self._claims.get(peer, 0):
+            self._claims[peer] = decided_height
+        self.consider()
+
+    def left(self, peer: str) -> None:
+        """The peer is gone, and its claims with it."""
+        self._claims.pop(peer, None)
+        if self._asked == peer:
+            self._asked = None
+            self.consider()
+
+    def consider(self) -> None:
+        """Ask for more if something is missing and nobody has been asked."""
+        first = self._next_height() + len(self._buffer)
+        if self._asked is not None or len(self._buffer) > BUFFER_BLOCKS_MAX - REQUEST_BLOCKS:
+            return
+        now_ms = self._clock.monotonic_ms()
+        able = [peer for peer, height in sorted(self._claims.items()) if height >= first]
+        willing = [peer for peer in able if self._passed_over.get(peer, 0) <= now_ms]
+        if not willing:
+            if able:
+                self._timers.set("catch-up", ANSWER_TIMEOUT_MS, self.consider)
+            return
+        peer = willing[first % len(willing)]
+        self._asked = peer
+        self._network.send_bulk(peer, BulkKind.GET_BLOCKS, bulk.encode_get_blocks(first, REQUEST_BLOCKS))
+        self._timers.set("catch-up", ANSWER_TIMEOUT_MS, self._timed_out)
+
+    def answered(self, peer: str, blocks: list[DecidedBlock]) -> list[Fetched]:
+        """A peer's answer, bodies matched; the caller has the signatures verified, then gives them to ``add``.
+
+        :raises Invalid: UNKNOWN when it was not asked; BAD_BLOCK when the answer is no continuation.
+        """
+        if peer != self._asked:
+            raise Invalid(Reason.UNKNOWN, "blocks that nobody asked for")
+        self._asked = None
+        self._timers.cancel("catch-up")
+        first = self._next_height() + len(self._buffer)
+        if blocks and blocks[0].block.height < first:
+            blocks = [decided for decided in blocks if decided.block.height >= first]
+        if [decided.block.height for decided in blocks] != list(range(first, first + len(blocks))):
+            raise Invalid(Reason.BAD_BLOCK, "the blocks are not those that were asked for")
+        if not blocks and self._claims.get(peer, 0) >= first:
+            raise Invalid(Reason.BAD_BLOCK, "the peer has not got what it said it had")
+        return [Fetched(peer, decided, _match(decided)) for decided in blocks]
+
+    def add(self, fetched: list[Fetched]) -> None:
+        """Blocks whose signatures are right, to be decided in turn."""
+        self._buffer.extend(fetched)
+
+    def next(self, executed_height: int, lag: int) -> Fetched | None:
+        """The next block to decide, once execution is near enough for its validator set to be known."""
+        height = self._next_height()
+        while self._buffer and self._buffer[0].decided.block.height < height:
+            self._buffer.popleft()
+        if self._buffer and height <= executed_height + lag:
+            return self._buffer[0]
+        return None
+
+    def pass_over(self, peer: str) -> None:
+        """The peer stalls or lies: drop what it sent, and ask others first for a while."""
+        self._passed_over[peer] = self._clock.monotonic_ms() + PASSED_OVER_MS
+        self._claims.pop(peer, None)
+        self._buffer.clear()
+        if self._asked == peer:
+            self._asked = None
+        self.consider()
+
+    def _timed_out(self) -> None:
+        if self._asked is not None:
+            self.pass_over(self._asked)
+
+
+def _match(decided: DecidedBlock) -> tuple[Transaction, ...]:
+    """The decoded bodies of a block. :raises Invalid: BAD_BLOCK when they are not what it lists."""
+    bodies = tuple(transaction.decode(encoded) for encoded in decided.transactions)
+    if [body.entry for body in bodies] != list(decided.block.entries):
+        raise Invalid(Reason.BAD_BLOCK, "the bodies are not those that the block lists")
+    return bodies

@@ -1,0 +1,169 @@
+"""Delivery: bodies for the blocks that agreement works on, and decided blocks on to chain and execution.
+
+Agreement runs on blocks that list ids. Before this node prepares one it must hold and have verified every body
+(rule 5); before it can append and execute a decided one likewise. Bodies that are missing usually are on their way
+as gossip, so they are waited for a moment, then asked for: from the proposer first, then from who signed PREPARE.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from consensus.events import BlockAvailable, BlockRefused, Decision, Validation
+from node.admission import Door
+from node.chain import Chain
+from node.seams import Network
+from node.timers import Timers
+from p2p import bulk
+from p2p.bulk import BulkKind
+from state import validity
+from state.block import Block
+from state.digest import DIGEST_BYTES
+from state.errors import Invalid, Reason
+from state.parameters import ChainParameters
+from state.transaction import Transaction
+
+PATIENCE_MS = 40
+"""Missing bodies are on their way: ask only after this."""
+
+ASK_AGAIN_MS = 200
+"""Then ask the next source."""
+
+VALIDATIONS_MAX = 64
+"""Blocks looked at at once: proposals of different views of one height or two."""
+
+
+@dataclass(slots=True)
+class _Search:
+    """A block whose bodies are not all here."""
+
+    block: Block
+    sources: tuple[str, ...]
+    missing: list[bytes]
+    asked_count: int = 0
+
+
+class Delivery:
+    """Finds bodies, checks rule 11, and delivers decided blocks in order.
+
+    :param answer: takes BlockAvailable and BlockRefused.
+    :param deliver: takes each decision with the block's bodies, in order of heights.
+    """
+
+    def __init__(
+        self,
+        parameters: ChainParameters,
+        chain: Chain,
+        door: Door,
+        network: Network,
+        timers: Timers,
+        answer: Callable[[BlockAvailable | BlockRefused], None],
+        deliver: Callable[[Decision, list[Transaction]], None],
+    ) -> None:
+        self._parameters = parameters
+        self._chain = chain
+        self._door = door
+        self._network = network
+        self._timers = timers
+        self._answer = answer
+        self._deliver = deliver
+        self._searches: dict[bytes, _Search] = {}
+        self._decided: deque[Decision] = deque()
+
+    @property
+    def undelivered(self) -> int:
+        """Decided blocks that wait for bodies."""
+        return len(self._decided)
+
+    def validate(self, validation: Validation) -> None:
+        """Look at a block for agreement."""
+        if validation.block.digest not in self._searches and len(self._searches) < VALIDATIONS_MAX:
+            self._search(validation.block, validation.sources)
+
+    def decided(self, decision: Decision, sources: Sequence[str]) -> None:
+        """A block is decided: deliver it as soon as its bodies are here."""
+        self._decided.append(decision)
+        block = decision.block
+        if block.digest not in self._searches and self._door.missing(block):
+            self._search(block, tuple(sources))
+        self.advance()
+
+    def advance(self) -> None:
+        """Bodies have come or a block was delivered: see what can go on."""
+        for search in list(self._searches.values()):
+            if search.missing:
+                search.missing = [entry for entry in search.missing if self._door.find(entry) is None]
+            if not search.missing:
+                self._look(search)
+        while self._decided:
+            decision = self._decided[0]
+            block = decision.block
+            transactions = self.bodies(block)
+            if transactions is None:
+                return
+            self._decided.popleft()
+            self._deliver(decision, transactions)
+            self._door.release(block)
+            self._end(block.digest)
+            self._drop_below(block.height)
+
+    def bodies(self, block: Block) -> list[Transaction] | None:
+        """The block's verified bodies, in its order; None while some are missing."""
+        found = [self._door.find(entry) for entry in block.entries]
+        complete = [transaction for transaction in found if transaction is not None]
+        return complete if len(complete) == len(found) else None
+
+    def _search(self, block: Block, sources: tuple[str, ...]) -> None:
+        search = _Search(block, sources, self._door.missing(block))
+        self._door.want(block.entries)
+        self._searches[block.digest] = search
+        if search.missing:
+            self._timers.set(self._timer(search), PATIENCE_MS, lambda: self._ask(search))
+        else:
+            self._look(search)
+
+    def _look(self, search: _Search) -> None:
+        """Every body is here: judge the block, unless its parent is still to come."""
+        block = search.block
+        if block.height != self._chain.height + 1:
+            if block.height <= self._chain.height:
+                self._end(block.digest)
+            return
+        self._end(block.digest)
+        transactions = self.bodies(block)
+        assert transactions is not None
+        try:
+            validity.check_body(block, transactions, self._parameters)
+            for entry in block.entries:
+                if self._door.was_decided(entry[:DIGEST_BYTES]):
+                    raise Invalid(Reason.DUPLICATE, "it lists a transaction that is already decided")
+        except Invalid as error:
+            self._answer(BlockRefused(block.digest, str(error)))
+        else:
+            self._answer(BlockAvailable(block.digest))
+
+    def _ask(self, search: _Search) -> None:
+        if search.block.digest not in self._searches or not search.missing:
+            return
+        if search.sources:
+            source = search.sources[search.asked_count % len(search.sources)]
+            search.asked_count += 1
+            wanted = search.missing[: bulk.BODIES_MAX]
+            self._network.send_bulk(source, BulkKind.GET_BODIES, bulk.encode_get_bodies(wanted))
+        self._timers.set(self._timer(search), ASK_AGAIN_MS, lambda: self._ask(search))
+
+    def _end(self, digest: bytes) -> None:
+        search = self._searches.pop(digest, None)
+        if search is not None:
+            self._timers.cancel(self._timer(search))
+            self._door.unwant(search.block.entries)
+
+    def _drop_below(self, height: int) -> None:
+        for search in list(self._searches.values()):
+            if search.block.height <= height:
+                self._end(search.block.digest)
+        if not self._searches and not self._decided:
+            self._door.release_all()
+
+    def _timer(self, search: _Search) -> str:
+        return f"bodies {search.block.digest.hex()}"

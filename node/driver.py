@@ -1,0 +1,463 @@
+"""The driver: one inbox, one turn at a time, between the core of agreement and the world.
+
+``handle`` takes one event, lets the core step, and does what its ``Ready`` asks: persist before send, always. It
+never waits; what takes time is asked of the seams and comes back as a later event. The simulator runs this very
+code.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from consensus import events as core
+from consensus import messages
+from consensus.messages import DecidedMessage, SignedVote
+from consensus.replica import Replica
+from consensus.safety import SignRequest
+from node import records, seams
+from node.admission import Admitted, Door
+from node.catchup import CatchUp, Fetched
+from node.chain import Chain
+from node.delivery import Delivery
+from node.guard import AmnesiaGuard
+from node.history import ValidatorHistory
+from node.journal import Journal
+from node.pool import Pool
+from node.proposing import Pace, Proposer
+from node.seams import Clock, Execution, Listener, Network, Verifier
+from node.signer import Signer
+from node.timers import Timers
+from p2p import bulk
+from p2p.bulk import BulkKind
+from state import codec
+from state.block import Block
+from state.certificate import Certificate
+from state.errors import Invalid
+from state.parameters import ChainParameters
+from state.transaction import Transaction
+from state.votes import Checkpoint
+
+LAZY_SYNC_MS = 5
+"""CHECKPOINTs ride on the next journal write; with none in this time they get one of their own."""
+
+JOURNAL_BYTES_MAX = 64 * 1024 * 1024
+"""Beyond this the journal is compacted once a height is appended."""
+
+HEARTBEATS_MISSED = 2
+"""After this many heartbeats without a block a replica takes it that there is work for its view timer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a driver works with."""
+
+    chain_id: bytes
+    parameters: ChainParameters
+    chain: Chain
+    pool: Pool
+    replica: Replica
+    validators: ValidatorHistory
+    signer: Signer | None
+    """None for an observer."""
+    executed_height: int
+    clock: Clock
+    network: Network
+    journal: Journal
+    verifier: Verifier
+    execution: Execution
+    listener: Listener
+    pace: Pace
+
+
+class Driver:
+    """Runs one node's agreement."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._chain = parts.chain
+        self._replica = parts.replica
+        self._executed_height = parts.executed_height
+        self._executing: dict[int, Block] = {}
+        self._newest_votes: dict[str, SignedVote] = {}
+        self._verifications: dict[int, Callable[[Sequence[bool]], None]] = {}
+        self._next_verification = 0
+        self._next_token = 0
+        self._synced_token = 0
+        self._journalled: dict[bytes, int] = {}
+        self._had_work = False
+        self.is_halted = False
+        self.rejected_count = 0
+        self.bad_signature_count = 0
+        self.timers = Timers(parts.clock)
+        self.door = Door(parts.chain_id, parts.parameters, parts.chain, parts.pool, self._verify, self._admitted)
+        self.delivery = Delivery(
+            parts.parameters, parts.chain, self.door, parts.network, self.timers, self._replica.step, self._deliver
+        )
+        self.proposer = Proposer(
+            parts.chain_id, parts.parameters, parts.pace, parts.pool, parts.clock, self.timers, self._propose
+        )
+        self.catch_up = CatchUp(parts.clock, parts.network, self.timers, self._next_height)
+        self._guard = None if parts.signer is None else AmnesiaGuard(parts.signer, parts.validators)
+        self._handlers: dict[type, Callable[..., None]] = {
+            seams.PeerJoined: self._peer_joined,
+            seams.PeerLeft: self._peer_left,
+            seams.VoteFrame: self._vote_frame,
+            seams.BulkFrame: self._bulk_frame,
+            seams.Submitted: self._submitted,
+            seams.Verified: self._verified,
+            seams.Synced: self._synced,
+            seams.Executed: self._executed,
+            seams.TimerFired: self.timers.fired,
+            seams.Failed: self._failed,
+        }
+
+    # ---------------------------------------------------------------------------------------------- the turn
+
+    def start(self) -> None:
+        """The first turn: say what was signed before, ask what was missed, wait for work."""
+        self._ask_guard(None, b"")
+        self._watch_heartbeat()
+        self._turn()
+
+    def handle(self, event: seams.Event) -> None:
+        """One event, one turn.
+
+        :raises Corrupt: storage or execution failed; the process must end at once.
+        """
+        if self.is_halted:
+            return
+        self._handlers[type(event)](event)
+        self._turn()
+
+    def newest_vote(self, member: str) -> bytes:
+        """Newest vote that ``member`` sent, for its handshake after a restart; empty for none."""
+        signed = self._newest_votes.get(member)
+        return b"" if signed is None else codec.pack(signed.to_value())
+
+    @property
+    def executed_height(self) -> int:
+        """Newest executed height."""
+        return self._executed_height
+
+    @property
+    def view(self) -> int:
+        """View of the height that is being decided."""
+        return self._replica.view
+
+    def _turn(self) -> None:
+        self._report_work()
+        self.proposer.consider()
+        while (ready := self._replica.ready()) != core.Ready():
+            self._apply(ready)
+            if self.is_halted:
+                return
+            self._feed()
+            self._report_work()
+
+    def _apply(self, ready: core.Ready) -> None:
+        if ready.halt is not None:
+            self.is_halted = True
+            self._parts.listener.halted(ready.halt)
+            return
+        for decision in ready.decided:
+            self.proposer.decided()
+            self.delivery.decided(decision, self._signers(decision.certificate))
+        self._sign(ready.sign)
+        for outgoing in ready.send:
+            self._parts.network.send_vote(outgoing.to, messages.encode(outgoing.message))
+        for certificate in ready.certified:
+            self._chain.put_checkpoint(certificate)
+            self._parts.listener.certified(certificate.vote.height)
+        for timer in ready.cancel_timers:
+            self.timers.cancel(_name(timer))
+        for wanted in ready.set_timers:
+            self._set_timer(wanted)
+        for validation in ready.validate:
+            self.delivery.validate(validation)
+        if ready.propose is not None:
+            self.proposer.want(ready.propose)
+        for behind in ready.behind:
+            self.catch_up.claim(behind.peer, behind.height - 1)
+        for request in ready.decided_wanted:
+            self._answer_decided(request)
+        self._report(ready)
+
+    def _report(self, ready: core.Ready) -> None:
+        for evidence in ready.evidence:
+            self._chain.put_evidence(evidence.height, evidence.encode())
+            self._parts.listener.log(logging.ERROR, "evidence of a double vote", height=evidence.height)
+        for rejected in ready.rejected:
+            self.rejected_count += 1
+            self._parts.listener.log(logging.WARNING, rejected.detail, peer=rejected.peer)
+
+    # ----------------------------------------------------------------------------------------------- signing
+
+    def _sign(self, requests: Sequence[SignRequest]) -> None:
+        signer = self._parts.signer
+        if not requests or signer is None:
+            return
+        for request in requests:
+            self._journal_block(request.block)
+        self._next_token += 1
+        signer.request(self._next_token, requests, self._parts.validators.at)
+        if all(isinstance(request.vote, Checkpoint) for request in requests):
+            if not self.timers.is_running("lazy sync"):
+                self.timers.set("lazy sync", LAZY_SYNC_MS, self._sync)
+        else:
+            self._sync()
+
+    def _sync(self) -> None:
+        """Make the journal durable up to the newest token."""
+        if self._synced_token < self._next_token:
+            self._synced_token = self._next_token
+            self.timers.cancel("lazy sync")
+            self._parts.journal.sync(self._next_token)
+
+    def _synced(self, event: seams.Synced) -> None:
+        if self._parts.signer is not None:
+            for answer in self._parts.signer.synced(event.token):
+                self._replica.step(answer)
+
+    def _journal_block(self, block: Block | None) -> None:
+        """A block and its bodies go to the journal once, before anything signed about it."""
+        if block is None or block.digest in self._journalled:
+            return
+        bodies = self.delivery.bodies(block)
+        if bodies is not None:
+            encoded = [transaction.encoded for transaction in bodies]
+            self._parts.journal.append(records.block_record(block, encoded))
+            self._journalled[block.digest] = block.height
+
+    # --------------------------------------------------------------------------------- decided and executed
+
+    def _deliver(self, decision: core.Decision, transactions: list[Transaction]) -> None:
+        block = decision.block
+        self._journal_block(block)
+        self._parts.journal.append(records.decided_record(decision.certificate))
+        encoded = [transaction.encoded for transaction in transactions]
+        self._chain.append(block, decision.certificate, encoded, decision.rotation.encode())
+        self._parts.pool.forget(block.transaction_ids())
+        self._executing[block.height] = block
+        self._parts.execution.execute(block, transactions)
+        expired = self._parts.pool.expire(block.header.timestamp_ms)
+        if expired:
+            self._parts.listener.expired(expired)
+        self._journalled = {digest: height for digest, height in self._journalled.items() if height > block.height}
+        if self._parts.journal.size_bytes > JOURNAL_BYTES_MAX:
+            self.compact()
+
+    def compact(self) -> None:
+        """Make the chain durable, then let the journal forget what the chain has."""
+        self._chain.sync()
+        kept = [] if self._parts.signer is None else self._parts.signer.kept()
+        kept = [request for request in kept if request.vote.height > self._chain.height]
+        blocks: dict[bytes, Block] = {
+            request.block.digest: request.block for request in kept if request.block is not None
+        }
+        snapshot = []
+        for block in blocks.values():
+            bodies = self.delivery.bodies(block)
+            assert bodies is not None, "bodies are kept until their block is appended"
+            snapshot.append(records.block_record(block, [transaction.encoded for transaction in bodies]))
+        snapshot.extend(records.request_record(request) for request in kept)
+        if self._parts.signer is not None:
+            snapshot.append(records.safety_record(self._parts.signer.record))
+        self._parts.journal.compact(snapshot)
+
+    def _executed(self, event: seams.Executed) -> None:
+        block = self._executing.pop(event.height)
+        self._executed_height = event.height
+        outcome = event.outcome
+        self._chain.put_outcome(event.height, outcome)
+        self._parts.validators.executed(event.height, outcome.validators)
+        checkpoint = Checkpoint(
+            event.height, block.digest, outcome.state_root, outcome.receipts_root, outcome.validators.digest
+        )
+        self._replica.step(core.Executed(checkpoint, outcome.validators))
+        self._parts.listener.executed(block, event)
+        self._feed()
+
+    # ------------------------------------------------------------------------------------------------ peers
+
+    def _peer_joined(self, event: seams.PeerJoined) -> None:
+        self._replica.step(core.PeerConnected(event.member))
+        self._ask_guard(event.member, event.newest_vote)
+        self.catch_up.claim(event.member, event.height)
+
+    def _peer_left(self, event: seams.PeerLeft) -> None:
+        self.catch_up.left(event.member)
+
+    def _ask_guard(self, member: str | None, newest_vote: bytes) -> None:
+        allowed = None if self._guard is None else self._guard.joined(member, newest_vote, self._next_height())
+        if allowed is not None:
+            if allowed:
+                self._parts.listener.log(
+                    logging.ERROR, "peers hold newer votes of this node than its own record: abstaining", until=allowed
+                )
+            self._replica.step(core.SigningAllowed(allowed))
+
+    def _vote_frame(self, event: seams.VoteFrame) -> None:
+        try:
+            message = messages.decode(event.payload)
+        except Invalid as error:
+            self._reject(event.member, error)
+            return
+        self._remember_vote(event.member, message)
+        self._replica.step(core.Received(message, event.member, self._parts.clock.now_ms()))
+
+    def _remember_vote(self, member: str, message: messages.Message) -> None:
+        """Keep the newest vote that a peer sent of its own: what it is told after it has lost its memory."""
+        if not isinstance(message, messages.SignedMessage):
+            return
+        signed = messages.signed_vote_of(message)
+        known = self._newest_votes.get(member)
+        if (
+            isinstance(signed.vote, Checkpoint)
+            or self._parts.validators.member_at(signed.height, signed.signer) != member
+        ):
+            return
+        if known is None or (signed.height, _view(signed)) >= (known.height, _view(known)):
+            self._newest_votes[member] = signed
+
+    def _bulk_frame(self, event: seams.BulkFrame) -> None:
+        try:
+            self._bulk(event)
+        except Invalid as error:
+            self._reject(event.member, error)
+
+    def _bulk(self, event: seams.BulkFrame) -> None:
+        if event.kind == BulkKind.TRANSACTIONS:
+            self.door.receive(bulk.decode_transactions(event.payload), self._parts.clock.now_ms())
+        elif event.kind == BulkKind.GET_BODIES:
+            self._answer_bodies(event.member, bulk.decode_get_bodies(event.payload))
+        elif event.kind == BulkKind.GET_BLOCKS:
+            self._answer_blocks(event.member, *bulk.decode_get_blocks(event.payload))
+        elif event.kind == BulkKind.BLOCKS:
+            try:
+                fetched = self.catch_up.answered(event.member, bulk.decode_blocks(event.payload))
+            except Invalid:
+                self.catch_up.pass_over(event.member)
+                raise
+            self._check_fetched(event.member, fetched)
+
+    def _reject(self, member: str, error: Invalid) -> None:
+        self.rejected_count += 1
+        self._parts.listener.log(logging.WARNING, f"a message was refused: {error}", peer=member)
+
+    def _answer_bodies(self, member: str, entries: Sequence[bytes]) -> None:
+        found: list[bytes] = []
+        size = 0
+        for entry in entries:
+            transaction = self.door.find(entry)
+            encoded = self._chain.transaction(entry) if transaction is None else transaction.encoded
+            if encoded is not None:
+                found.append(encoded)
+                size += len(encoded)
+                if size > bulk.ANSWER_BYTES_TARGET:
+                    break
+        if found:
+            self._parts.network.send_bulk(member, BulkKind.TRANSACTIONS, bulk.encode_transactions(found))
+
+    def _answer_blocks(self, member: str, first_height: int, count: int) -> None:
+        rows: list[bytes] = []
+        size = 0
+        for height in range(first_height, min(first_height + count, self._chain.height + 1)):
+            row = self._chain.encoded(height)
+            if row is None or (rows and size + len(row) > bulk.ANSWER_BYTES_TARGET):
+                break
+            rows.append(row)
+            size += len(row)
+        self._parts.network.send_bulk(member, BulkKind.BLOCKS, bulk.encode_blocks(rows))
+
+    def _answer_decided(self, request: core.DecidedWanted) -> None:
+        decided = self._chain.decided(request.height)
+        if decided is not None:
+            message = DecidedMessage(decided.block, decided.certificate, self._next_height())
+            self._parts.network.send_vote(request.peer, messages.encode(message))
+
+    # ------------------------------------------------------------------------------------------- catching up
+
+    def _check_fetched(self, peer: str, fetched: list[Fetched]) -> None:
+        def checked(valid: Sequence[bool]) -> None:
+            if all(valid):
+                self.catch_up.add(fetched)
+                self._feed()
+            else:
+                self._parts.listener.log(logging.ERROR, "a block with a bad signature in it", peer=peer)
+                self.catch_up.pass_over(peer)
+
+        self._verify([transaction for item in fetched for transaction in item.transactions], checked)
+
+    def _feed(self) -> None:
+        """Give the core what was fetched, as far as validator sets are known."""
+        while (item := self.catch_up.next(self._executed_height, self._parts.parameters.execution_lag)) is not None:
+            height = self._next_height()
+            self.door.keep(item.transactions)
+            self._replica.step(core.SyncedBlock(item.decided.block, item.decided.certificate, item.peer))
+            ready = self._replica.ready()
+            self._apply(ready)
+            if self._next_height() == height:
+                self.catch_up.pass_over(item.peer)
+                return
+        self.catch_up.consider()
+
+    # ------------------------------------------------------------------------------------------ transactions
+
+    def _submitted(self, event: seams.Submitted) -> None:
+        self.door.submit(event.token, event.transactions, self._parts.clock.now_ms())
+
+    def _verify(self, transactions: Sequence[Transaction], then: Callable[[Sequence[bool]], None]) -> None:
+        self._next_verification += 1
+        self._verifications[self._next_verification] = then
+        self._parts.verifier.verify(self._next_verification, transactions)
+
+    def _verified(self, event: seams.Verified) -> None:
+        self._verifications.pop(event.token)(event.valid)
+
+    def _admitted(self, admitted: Admitted) -> None:
+        self.bad_signature_count += admitted.bad_signatures
+        if admitted.token is not None:
+            if admitted.transactions:
+                encoded = [transaction.encoded for transaction in admitted.transactions]
+                self._parts.network.send_bulk(None, BulkKind.TRANSACTIONS, bulk.encode_transactions(encoded))
+            self._parts.listener.admitted(admitted.token, admitted.results)
+        self.delivery.advance()
+
+    # ------------------------------------------------------------------------------------------ small things
+
+    def _propose(self, proposal: core.ProposalReady) -> None:
+        self.door.missing(proposal.block)
+        self._replica.step(proposal)
+
+    def _report_work(self) -> None:
+        has_work = len(self._parts.pool) > 0 or self.proposer.is_overdue(HEARTBEATS_MISSED)
+        if has_work != self._had_work:
+            self._had_work = has_work
+            self._replica.step(core.WorkChanged(has_work))
+
+    def _watch_heartbeat(self) -> None:
+        """Wakes the driver now and then, so that a primary who owes a heartbeat is noticed."""
+        self.timers.set("watch heartbeat", max(self._parts.pace.heartbeat_ms, 1), self._watch_heartbeat)
+
+    def _set_timer(self, wanted: core.SetTimer) -> None:
+        timer = wanted.timer
+        self.timers.set(_name(timer), wanted.timeout_ms, lambda: self._replica.step(core.TimerExpired(timer)))
+
+    def _signers(self, certificate: Certificate) -> list[str]:
+        validators = self._parts.validators.at(certificate.vote.height).validators
+        return [validators[index].member for index, _ in certificate.signatures]
+
+    def _next_height(self) -> int:
+        return self._replica.height
+
+    def _failed(self, event: seams.Failed) -> None:
+        self.is_halted = True
+        raise event.error
+
+
+def _name(timer: core.Timer) -> str:
+    return f"{timer.kind.value} {timer.height} {timer.view}"
+
+
+def _view(signed: SignedVote) -> int:
+    return 0 if isinstance(signed.vote, Checkpoint) else signed.vote.view

@@ -1,0 +1,97 @@
+"""Proposing: a block as soon as there is work and the pace allows, or a heartbeat when there is none.
+
+Pace and heartbeat are this node's own policy: they decide when it proposes, never what is valid.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from consensus.events import ProposalReady, ProposalWanted
+from node.pool import Pool
+from node.seams import Clock
+from node.timers import Timers
+from state.block import Block, make_block
+from state.parameters import ChainParameters
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Local policy."""
+
+    pace_ms: int = 20
+    """Shortest time between two of this node's decisions and its next proposal: lets transactions gather."""
+    heartbeat_ms: int = 10_000
+    """Longest time without a block, so that block time moves on and idle nodes show that they live."""
+
+
+class Proposer:
+    """Makes the blocks of this node's turns."""
+
+    def __init__(
+        self,
+        chain_id: bytes,
+        parameters: ChainParameters,
+        pace: Pace,
+        pool: Pool,
+        clock: Clock,
+        timers: Timers,
+        propose: Callable[[ProposalReady], None],
+    ) -> None:
+        self._chain_id = chain_id
+        self._parameters = parameters
+        self._pace = pace
+        self._pool = pool
+        self._clock = clock
+        self._timers = timers
+        self._propose = propose
+        self._wanted: ProposalWanted | None = None
+        self._decided_at_ms = clock.monotonic_ms()
+
+    def is_overdue(self, heartbeats: int) -> bool:
+        """Whether the last decision is that many heartbeats ago: somebody owes a block."""
+        return self._clock.monotonic_ms() - self._decided_at_ms >= heartbeats * self._pace.heartbeat_ms
+
+    def decided(self) -> None:
+        """A height is decided: what was wanted for it is void, and the waiting starts anew."""
+        self._decided_at_ms = self._clock.monotonic_ms()
+        self._wanted = None
+
+    def want(self, wanted: ProposalWanted) -> None:
+        """It is this node's turn."""
+        self._wanted = wanted
+        self.consider()
+
+    def consider(self) -> None:
+        """Propose if it is time; else see to it that it is considered again when it may be."""
+        wanted = self._wanted
+        if wanted is None:
+            return
+        waited_ms = self._clock.monotonic_ms() - self._decided_at_ms
+        has_work = len(self._pool) > 0
+        due_ms = 0 if wanted.urgent else self._pace.pace_ms if has_work else self._pace.heartbeat_ms
+        if waited_ms < due_ms:
+            self._timers.set("propose", due_ms - waited_ms, self.consider)
+            return
+        self._wanted = None
+        self._propose(ProposalReady(wanted.height, wanted.view, self._make(wanted)))
+
+    def _make(self, wanted: ProposalWanted) -> Block:
+        timestamp_ms = max(self._clock.now_ms(), wanted.parent_timestamp_ms + 1)
+        parameters = self._parameters
+        taken = self._pool.take(
+            timestamp_ms,
+            parameters.transaction_window_ms,
+            parameters.block_transactions_max,
+            parameters.block_bytes_max,
+            parameters.block_fuel_max,
+        )
+        return make_block(
+            chain_id=self._chain_id,
+            height=wanted.height,
+            parent=wanted.parent,
+            parent_certificate=wanted.parent_certificate,
+            timestamp_ms=timestamp_ms,
+            proposer=wanted.proposer,
+            entries=[transaction.entry for transaction in taken],
+            validators_digest=wanted.validators_digest,
+        )

@@ -1,0 +1,111 @@
+"""The signer: the one holder of the vote key. It checks, persists, and only then lets a signature go.
+
+``consensus.safety`` says what may be signed given what was; this module keeps that record in the journal and the
+key in memory, and offers no way to a signature around them: what ``request`` takes comes out of ``synced`` once the
+journal has it.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from consensus import safety
+from consensus.events import Signed, SigningRefused
+from consensus.messages import SignedVote
+from consensus.safety import Allow, Refuse, Repeat, SignRequest
+from node import records
+from node.journal import Journal
+from node.records import Recovered
+from state.keys import KeyPair
+from state.validators import ValidatorSet
+from state.votes import Checkpoint, Vote, signing_payload
+
+Answer = Signed | SigningRefused
+
+
+class Signer:
+    """Signs votes for one validator.
+
+    :param key: the vote key; nobody else has it.
+    :param recovered: what the journal gave back at start.
+    """
+
+    def __init__(self, key: KeyPair, chain_id: bytes, journal: Journal, recovered: Recovered) -> None:
+        self._key = key
+        self._chain_id = chain_id
+        self._journal = journal
+        self._waiting: deque[tuple[int, list[Answer]]] = deque()
+        self._current: list[SignRequest] = []
+        self.record = recovered.record
+        for index, request in enumerate(recovered.requests):
+            if index >= recovered.recorded_count:
+                self.record = safety.recorded(self.record, request, self._sign(request.vote))
+            if request.vote.height == self.record.height:
+                self._keep(request)
+
+    @property
+    def public(self) -> bytes:
+        """The vote key's public half."""
+        return self._key.public
+
+    def request(
+        self, token: int, requests: Sequence[SignRequest], validators_at: Callable[[int], ValidatorSet]
+    ) -> None:
+        """Check requests and write them to the journal; ``synced`` gives the answers when that is durable.
+
+        :param token: the journal sync that covers them; ascending.
+        """
+        answers: list[Answer] = []
+        for request in requests:
+            decision = safety.decide(self.record, request, validators_at(request.vote.height))
+            if isinstance(decision, Refuse):
+                answers.append(SigningRefused(request, decision.reason))
+            elif isinstance(decision, Repeat):
+                answers.append(Signed(request, decision.signature))
+            else:
+                assert isinstance(decision, Allow)
+                signature = self._sign(request.vote)
+                self._journal.append(records.request_record(request))
+                self.record = safety.recorded(self.record, request, signature)
+                self._keep(request)
+                answers.append(Signed(request, signature))
+        self._waiting.append((token, answers))
+
+    def synced(self, token: int) -> list[Answer]:
+        """The answers to every request up to ``token``, now that the journal is durable that far."""
+        answers: list[Answer] = []
+        while self._waiting and self._waiting[0][0] <= token:
+            answers.extend(self._waiting.popleft()[1])
+        return answers
+
+    def signed_at(self, height: int) -> tuple[Signed, ...]:
+        """Everything signed at ``height``, if that is the newest, with the same signatures as before."""
+        return tuple(
+            Signed(request, self._sign(request.vote)) for request in self._current if request.vote.height == height
+        )
+
+    def checkpoints(self, first_height: int) -> tuple[Signed, ...]:
+        """Own CHECKPOINTs from ``first_height`` on, ascending."""
+        return tuple(
+            Signed(SignRequest(stored.vote), stored.signature)
+            for stored in self.record.checkpoints
+            if stored.vote.height >= first_height
+        )
+
+    def is_own(self, signed: SignedVote) -> bool:
+        """Whether this key really signed that vote, in this life or an earlier one."""
+        return self._sign(signed.vote) == signed.signature
+
+    def kept(self) -> list[SignRequest]:
+        """Requests of the newest height: what compaction must leave in the journal."""
+        return list(self._current)
+
+    def _keep(self, request: SignRequest) -> None:
+        if isinstance(request.vote, Checkpoint):
+            return
+        if self._current and self._current[0].vote.height < request.vote.height:
+            self._current.clear()
+        if all(kept.vote != request.vote for kept in self._current):
+            self._current.append(request)
+
+    def _sign(self, vote: Vote) -> bytes:
+        return self._key.sign(signing_payload(vote, self._chain_id))

@@ -1,0 +1,76 @@
+"""Starting again: what chain and journal say, brought to one state from which agreement goes on.
+
+The chain's rows, the world state and the journal reach the disk at different moments. Only the journal is synced at
+every step, so after a power failure the chain may end before it; then decided blocks are taken from the journal.
+The world state may end before the chain, or, after a kill, a little behind it or ahead of what the chain has noted;
+blocks without a noted outcome are executed again, and execution answers from its records for those it has.
+"""
+
+from collections.abc import Generator
+
+from consensus.events import Decision
+from consensus.rotation import Rotation, first_rotation, next_rotation
+from consensus.start import StartState
+from node.chain import Chain, Outcome
+from node.history import ValidatorHistory
+from node.records import Recovered
+from node.signer import Signer
+from p2p.bulk import DecidedBlock
+from state import transaction
+from state.block import Block
+from state.transaction import Transaction
+
+
+def replay(
+    chain: Chain, recovered: Recovered, history: ValidatorHistory
+) -> Generator[tuple[Block, list[Transaction]], Outcome, int]:
+    """Append what only the journal has, and have every block executed whose outcome is not noted.
+
+    Yields blocks with their bodies, in order; the caller sends each one's outcome. Returns the executed height.
+    """
+    height = chain.height
+    while height and chain.outcome(height) is None:
+        height -= 1
+    while True:
+        decided = chain.decided(height + 1) or _append(chain, recovered, history, height + 1)
+        if decided is None:
+            return height
+        outcome = yield decided.block, [transaction.decode(encoded) for encoded in decided.transactions]
+        height += 1
+        chain.put_outcome(height, outcome)
+        history.executed(height, outcome.validators)
+
+
+def start_state(
+    chain: Chain, signer: Signer | None, history: ValidatorHistory, lag: int, executed_height: int
+) -> StartState:
+    """Where a replica goes on, once ``replay`` is done."""
+    first = max(1, chain.height - 2 * lag)
+    last = chain.decided(chain.height)
+    decision = None
+    if last is not None:
+        decision = Decision(last.block, last.certificate, Rotation.decode(chain.rotation))
+    certificates = (chain.checkpoint(height) for height in range(first, chain.height + 1))
+    return StartState(
+        decided=decision,
+        executed_height=executed_height,
+        validators=tuple((height, history.at(height)) for height in range(first, executed_height + lag + 1)),
+        certified=tuple(certificate for certificate in certificates if certificate is not None),
+        checkpoints=() if signer is None else signer.checkpoints(first),
+        signed=() if signer is None else signer.signed_at(chain.height + 1),
+    )
+
+
+def _append(chain: Chain, recovered: Recovered, history: ValidatorHistory, height: int) -> DecidedBlock | None:
+    """The next block from the journal, appended; None when it is not there or does not lead on."""
+    decided = recovered.decided(height)
+    if decided is None or decided.block.header.parent != chain.digest:
+        return None
+    if height == 1:
+        rotation = first_rotation(history.at(1))
+    else:
+        parent = chain.decided(height - 1)
+        assert parent is not None
+        rotation = next_rotation(Rotation.decode(chain.rotation), parent.block, history.at(height))
+    chain.append(decided.block, decided.certificate, decided.transactions, rotation.encode())
+    return decided
