@@ -1,0 +1,471 @@
+"""The core: heights one after the other, what has to be told to whom in between, and nothing else.
+
+``step`` takes an event, ``ready`` gives what it asks for. This class routes and sequences; agreement on one height
+is in ``height``, CHECKPOINTs in ``checkpoints``, help for whoever is behind in ``stragglers``.
+"""
+
+from collections.abc import Callable, Mapping
+
+from consensus import events
+from consensus.checkpoints import Checkpoints
+from consensus.events import Event, Received, Signed, Timer, TimerKind
+from consensus.evidence import Verify
+from consensus.height import Conditions, Height
+from consensus.messages import (
+    CertifiedMessage,
+    DecidedMessage,
+    Inquiry,
+    NewViewMessage,
+    PrePrepare,
+    SignedMessage,
+    SignedVote,
+    ViewChangeMessage,
+    signed_vote_of,
+)
+from consensus.outbox import Outbox
+from consensus.proposals import Parent
+from consensus.rotation import Rotation, first_rotation, next_rotation
+from consensus.start import Identity, StartState
+from consensus.stragglers import Stragglers
+from consensus.tally import check_certificate
+from state import keys
+from state.block import Block
+from state.certificate import Certificate
+from state.digest import NO_DIGEST
+from state.errors import Invalid, Reason
+from state.validators import ValidatorSet
+from state.votes import Checkpoint, Commit, Prepare
+
+RESEND_MS = 250
+"""How often what may have been lost is sent again: half the shortest view timeout."""
+
+BUFFERED_MAX = 4_096
+"""Messages kept for the next height: one for each peer and kind, of a hundred members at most."""
+
+INQUIRY_GAP_MAX = 2
+"""Up to here a replica asks for decided heights one by one; beyond, block sync is faster."""
+
+_RESEND_TIMER = Timer(TimerKind.RESEND, 0, 0)
+
+
+class Replica:
+    """One validator's, or one observer's, part in the agreement."""
+
+    def __init__(self, identity: Identity, start: StartState, verify: Verify = keys.verify) -> None:
+        self._identity = identity
+        self._verify = verify
+        self._outbox = Outbox()
+        self._checkpoints = Checkpoints(identity.chain_id, identity.parameters.execution_lag, verify, self._outbox)
+        self._stragglers = Stragglers(self._outbox)
+        self._decided = start.decided
+        self._decided_signatures = {} if start.decided is None else dict(start.decided.certificate.signatures)
+        self._height: Height | None = None
+        self._buffer: dict[tuple[str, type, int], Received] = {}
+        self._newest: dict[str, SignedVote] = {}
+        self._sign_above: int | None = None
+        self._work_pending = False
+        self._ticking = False
+        self._tick_mark: tuple[int, int] | None = None
+        self._tick_checkpoint = 0
+        self._restore(start)
+        self._advance()
+
+    # --- what is known -------------------------------------------------------------------------------------------
+
+    @property
+    def height(self) -> int:
+        """The undecided height."""
+        return 1 if self._decided is None else self._decided.block.height + 1
+
+    @property
+    def view(self) -> int:
+        """The current view of ``height``."""
+        return 0 if self._height is None else self._height.view
+
+    @property
+    def certified_height(self) -> int:
+        """Height of the newest checkpoint certificate."""
+        return self._checkpoints.certified_height
+
+    @property
+    def primary(self) -> str | None:
+        """Member id of the current primary; None while V(height) is not known."""
+        current = self._height
+        return None if current is None else current.member(current.primary(current.view))
+
+    @property
+    def halted(self) -> bool:
+        """Whether the core has stopped for good."""
+        return self._outbox.halt is not None
+
+    def validators_of(self, height: int) -> ValidatorSet | None:
+        """V(height) of recent heights and up to L after the last executed one."""
+        return self._checkpoints.validators_of(height)
+
+    def newest_votes(self) -> Mapping[str, SignedVote]:
+        """The newest vote held of each member, for the handshake's amnesia guard; its owner checks the signature."""
+        return self._newest
+
+    # --- step ----------------------------------------------------------------------------------------------------
+
+    def step(self, event: Event) -> None:
+        """Take in one event. What it asks for is in the next ``ready``."""
+        if self.halted:
+            return
+        if isinstance(event, Received):
+            self._receive(event)
+        elif isinstance(event, events.TimerExpired):
+            self._expire(event.timer)
+        elif isinstance(event, events.Signed):
+            self._take_signed(event)
+        elif isinstance(event, events.ProposalReady):
+            self._take_proposal(event)
+        elif isinstance(event, events.BlockAvailable | events.BlockRefused):
+            if self._height is not None:
+                self._height.receive_block_answer(event.digest, isinstance(event, events.BlockAvailable))
+        elif isinstance(event, events.Executed):
+            self._checkpoints.add_validators(
+                event.checkpoint.height + self._identity.parameters.execution_lag, event.validators
+            )
+            self._checkpoints.executed(event.checkpoint)
+        elif isinstance(event, events.WorkChanged):
+            self._work_pending = event.pending
+        elif isinstance(event, events.SigningAllowed):
+            self._sign_above = event.above_height
+        elif isinstance(event, events.PeerConnected):
+            self._greet(event.peer)
+        elif isinstance(event, events.SyncedBlock):
+            self._guard(event.peer, lambda: self._take_decided(event.block, event.certificate))
+        else:
+            assert isinstance(event, events.SigningRefused), "an event of an unknown kind"
+        self._advance()
+
+    def ready(self) -> events.Ready:
+        """Everything that the events since the last call ask for."""
+        return self._outbox.drain()
+
+    def _receive(self, event: Received) -> None:
+        message, peer = event.message, event.peer
+        if isinstance(message, Inquiry):
+            self._take_inquiry(message, peer)
+        elif isinstance(message, DecidedMessage):
+            self._take_decided_message(message, peer)
+        elif isinstance(message, CertifiedMessage):
+            certificate = message.certificate
+            self._guard(peer, lambda: self._checkpoints.take_certificate(certificate))
+        elif isinstance(message, SignedVote) and isinstance(message.vote, Checkpoint):
+            checkpoint = message
+            self._stragglers.heard(peer, message.height + 1)
+            self._guard(peer, lambda: self._checkpoints.receive(checkpoint, peer))
+        elif message.height < self.height:
+            self._take_late(message, peer)
+        elif message.height > self.height or self._height is None:
+            self._stragglers.heard(peer, message.height)
+            self._keep(event)
+        else:
+            self._stragglers.heard(peer, message.height)
+            self._agree(event, self._height)
+
+    def _agree(self, event: Received, height: Height) -> None:
+        """A message of the undecided height."""
+        message, peer, checked = event.message, event.peer, True
+        try:
+            if isinstance(message, PrePrepare):
+                height.receive_pre_prepare(message, event.clock_ms)
+            elif isinstance(message, ViewChangeMessage):
+                height.receive_view_change(message)
+            elif isinstance(message, NewViewMessage):
+                height.receive_new_view(message, event.clock_ms)
+            else:
+                assert isinstance(message, SignedVote)
+                checked = height.receive_vote(message)
+        except Invalid as error:
+            self._outbox.reject(peer, error)
+            return
+        member = height.member(message.signer)
+        if checked or member == peer:
+            self._note_newest(member, signed_vote_of(message))
+
+    def _take_late(self, message: SignedMessage, peer: str | None) -> None:
+        """A message of a decided height (rule 7). A late PREPARE or COMMIT is common and mostly needs no answer."""
+        late = message.vote
+        if peer is None:
+            return
+        if isinstance(late, Prepare | Commit):
+            self._stragglers.suspect(peer, message.height)
+        else:
+            self._answer(peer, message.height)
+        if self._decided is not None and message.height == self._decided.block.height:
+            validators = self.validators_of(message.height)
+            if validators is not None and message.signer < len(validators):
+                member = validators.validators[message.signer].member
+                if member == peer:
+                    self._note_newest(member, signed_vote_of(message))
+
+    def _keep(self, event: Received) -> None:
+        """Keep one message of each peer and kind for the next height; further ones show that this node is behind."""
+        message, peer = event.message, event.peer
+        if peer is None:
+            return
+        if message.height > self.height + 1:
+            self._stragglers.behind(peer, message.height)
+            return
+        key = (peer, type(message.vote) if isinstance(message, SignedVote) else type(message), message.height)
+        if key in self._buffer or len(self._buffer) < BUFFERED_MAX:
+            self._buffer[key] = event
+
+    def _take_inquiry(self, message: Inquiry, peer: str | None) -> None:
+        if peer is None:
+            return
+        self._stragglers.heard(peer, message.height)
+        if message.height < self.height:
+            self._answer(peer, message.height)
+        elif message.height > self.height:
+            self._ask_or_sync(peer, message.height)
+        if message.certified_height < self.certified_height and self._stragglers.may_certify(peer):
+            self._checkpoints.answer(peer, message.certified_height)
+
+    def _take_decided_message(self, message: DecidedMessage, peer: str | None) -> None:
+        if not self._guard(peer, lambda: self._take_decided(message.block, message.certificate)):
+            return
+        if peer is not None and message.sender_height > self.height:
+            self._ask_or_sync(peer, message.sender_height)
+
+    def _ask_or_sync(self, peer: str, height: int) -> None:
+        """A peer claims to be further: ask for what is decided there, or leave it to block sync."""
+        if height - self.height <= INQUIRY_GAP_MAX:
+            self._outbox.send(Inquiry(self.height, self.certified_height), peer)
+        else:
+            self._stragglers.behind(peer, height)
+
+    def _take_decided(self, block: Block, certificate: Certificate) -> None:
+        """A block with its commit certificate, from whomever.
+
+        :raises Invalid: what is wrong with them.
+        """
+        vote = certificate.vote
+        if not isinstance(vote, Commit) or (vote.height, vote.digest) != (block.height, block.digest):
+            raise Invalid(Reason.BAD_PROOF, "the certificate is not one of the block's COMMITs")
+        if self._decided is not None and block.height == self._decided.block.height:
+            self._compare_decided(block, certificate)
+            return
+        if block.height != self.height:
+            return
+        if self._height is None:
+            raise Invalid(Reason.UNKNOWN, f"the validators of height {block.height} are not known: execute first")
+        self._height.tally.check_certificate(certificate)
+        if block.header.parent != self._parent_digest():
+            assert self._decided is not None
+            self._halt(self._decided.certificate, certificate)
+            return
+        self._decide(block, certificate)
+
+    def _compare_decided(self, block: Block, certificate: Certificate) -> None:
+        """Two valid certificates for one height: more than f validators lie, and nothing may be signed any more."""
+        assert self._decided is not None
+        if block.digest == self._decided.block.digest:
+            return
+        validators = self.validators_of(block.height)
+        if validators is not None:
+            check_certificate(certificate, validators, self._identity.chain_id, self._verify, {})
+            self._halt(self._decided.certificate, certificate)
+
+    def _halt(self, own: Certificate, other: Certificate) -> None:
+        reason = f"two certificates contradict each other at height {other.vote.height}: more than f validators lie"
+        self._outbox.halt = events.Halt(reason, own, other)
+
+    def _take_signed(self, event: Signed) -> None:
+        vote, key = event.request.vote, self._identity.vote_key
+        assert key is not None
+        validators = self.validators_of(vote.height)
+        own = None if validators is None else validators.index_of(key)
+        if isinstance(vote, Checkpoint):
+            if own is not None:
+                signed = SignedVote(vote, own, event.signature)
+                self._checkpoints.signed(signed)
+                self._outbox.send(signed)
+        elif self._height is not None and vote.height == self.height:
+            self._height.receive_signed(event)
+
+    def _take_proposal(self, event: events.ProposalReady) -> None:
+        if self._height is None:
+            return
+        try:
+            self._height.receive_proposal(event)
+        except Invalid as error:
+            raise AssertionError(f"this node made an invalid block: {error}") from error
+
+    # --- what follows --------------------------------------------------------------------------------------------
+
+    def _advance(self) -> None:
+        """Do everything that has become possible, height after height."""
+        key = self._identity.vote_key
+        while not self.halted:
+            if self._height is None and not self._begin():
+                break
+            current = self._height
+            assert current is not None
+            current.advance(self._conditions(current))
+            if current.decision is None:
+                break
+            self._decide(*current.decision)
+        if key is not None and self._sign_above is not None:
+            self._checkpoints.request_signatures(key)
+        if not self._ticking and self._needs_tick():
+            self._ticking = True
+            self._outbox.set_timer(_RESEND_TIMER, RESEND_MS)
+
+    def _decide(self, block: Block, certificate: Certificate) -> None:
+        current = self._height
+        assert current is not None
+        current.close()
+        rotation = current.rotation
+        self._decided = events.Decision(block, certificate, rotation)
+        self._decided_signatures = current.tally.signatures(certificate.vote)
+        self._decided_signatures.update(certificate.signatures)
+        self._outbox.decisions.append(self._decided)
+        self._height = None
+
+    def _begin(self) -> bool:
+        """Start agreement on the next height, if its validators are known."""
+        number = self.height
+        validators = self.validators_of(number)
+        if validators is None:
+            return False
+        self._height = self._make_height(validators)
+        self._buffer = {key: event for key, event in self._buffer.items() if key[2] >= number}
+        now = [key for key in self._buffer if key[2] == number]
+        for event in [self._buffer.pop(key) for key in now]:
+            self._agree(event, self._height)
+        members = {validator.member for validator in validators.validators}
+        self._newest = {member: vote for member, vote in self._newest.items() if member in members}
+        return True
+
+    def _make_height(self, validators: ValidatorSet) -> Height:
+        if self._decided is None:
+            rotation: Rotation = first_rotation(validators)
+            parent = Parent(NO_DIGEST, self._identity.genesis_ms, None, None, {})
+        else:
+            decided = self._decided
+            rotation = next_rotation(decided.rotation, decided.block, validators)
+            parent = Parent(
+                decided.block.digest,
+                decided.block.header.timestamp_ms,
+                decided.certificate,
+                self.validators_of(decided.block.height),
+                self._decided_signatures,
+            )
+        return Height(self._identity, rotation, validators, parent, self._verify, self._outbox)
+
+    def _conditions(self, current: Height) -> Conditions:
+        return Conditions(
+            can_sign=current.own is not None and self._sign_above is not None and current.number > self._sign_above,
+            gate_open=self._checkpoints.opens(current.number),
+            work_pending=self._work_pending,
+            certified_height=self.certified_height,
+        )
+
+    # --- nobody is left behind -----------------------------------------------------------------------------------
+
+    def _needs_tick(self) -> bool:
+        return self._waits() or self._stragglers.pending or bool(self._checkpoints.unsettled())
+
+    def _waits(self) -> bool:
+        """Whether a decision is due: others work on this height or are past it, or there is work."""
+        current = self._height
+        stirred = current is not None and (current.seen or current.stirred)
+        return self._work_pending or bool(self._buffer) or stirred
+
+    def _expire(self, timer: Timer) -> None:
+        if timer.kind is TimerKind.VIEW:
+            if self._height is not None:
+                self._height.receive_timer(timer, self._conditions(self._height))
+        elif self._ticking:
+            self._ticking = False
+            self._tick()
+
+    def _tick(self) -> None:
+        """Send again what was there at the last tick and has led nowhere."""
+        for peer, height in self._stragglers.tick():
+            self._answer(peer, height)
+        mark = (self.height, self.view)
+        if mark == self._tick_mark and self._waits():
+            if self._height is not None and self._height.stored_messages():
+                self._height.resend()
+            else:
+                self._outbox.send(Inquiry(self.height, self.certified_height))
+        self._tick_mark = mark
+        unsettled = self._checkpoints.unsettled()
+        for signed in unsettled:
+            if signed.height <= self._tick_checkpoint:
+                self._outbox.send(signed)
+        self._tick_checkpoint = unsettled[-1].height if unsettled else 0
+
+    def _greet(self, peer: str) -> None:
+        """A link is up again: say where this node is, and repeat what it stands by."""
+        self._outbox.send(Inquiry(self.height, self.certified_height), peer)
+        if self._height is not None:
+            for message in self._height.stored_messages():
+                self._outbox.send(message, peer)
+        for signed in self._checkpoints.unsettled():
+            self._outbox.send(signed, peer)
+
+    def _answer(self, peer: str, height: int) -> None:
+        """Block and certificate of a decided height, once for each peer and height between two ticks."""
+        decided = self._decided
+        if decided is None or not self._stragglers.may_answer(peer, height):
+            return
+        if height == decided.block.height:
+            self._outbox.send(DecidedMessage(decided.block, decided.certificate, self.height), peer)
+        elif height > 0:
+            self._outbox.decided_wanted.append(events.DecidedWanted(peer, height))
+
+    # --- pieces --------------------------------------------------------------------------------------------------
+
+    def _guard(self, peer: str | None, action: Callable[[], None]) -> bool:
+        """Run what may refuse the peer's bytes; whether it did not."""
+        try:
+            action()
+        except Invalid as error:
+            self._outbox.reject(peer, error)
+            return False
+        return True
+
+    def _note_newest(self, member: str, signed: SignedVote) -> None:
+        known = self._newest.get(member)
+        if known is None or _age(signed) >= _age(known):
+            self._newest[member] = signed
+
+    def _note_signers(self, certificate: Certificate) -> None:
+        validators = self.validators_of(certificate.vote.height)
+        if validators is not None:
+            for signer, signature in certificate.signatures:
+                self._note_newest(validators.validators[signer].member, SignedVote(certificate.vote, signer, signature))
+
+    def _parent_digest(self) -> bytes:
+        return NO_DIGEST if self._decided is None else self._decided.block.digest
+
+    def _restore(self, start: StartState) -> None:
+        for height, validators in start.validators:
+            self._checkpoints.add_validators(height, validators)
+        self._checkpoints.executed_height = start.executed_height
+        for certificate in start.certified:
+            self._checkpoints.restore(certificate)
+        key = self._identity.vote_key
+        for signed in start.checkpoints:
+            validators_then = self.validators_of(signed.request.vote.height)
+            own = None if validators_then is None or key is None else validators_then.index_of(key)
+            if own is not None:
+                self._checkpoints.signed(SignedVote(signed.request.vote, own, signed.signature))
+        if start.decided is not None:
+            self._note_signers(start.decided.certificate)
+        if self._begin() and start.signed:
+            assert self._height is not None
+            self._height.restore([item for item in start.signed if item.request.vote.height == self.height])
+
+
+def _age(signed: SignedVote) -> tuple[int, int, bool]:
+    """Later votes are newer; at one height and view a COMMIT is the last."""
+    vote = signed.vote
+    assert not isinstance(vote, Checkpoint)
+    return vote.height, vote.view, isinstance(vote, Commit)
