@@ -1,1 +1,1 @@
-"""The genesis document and the ceremony that makes it."""
+"""How a chain begins: the genesis document, and the ceremony in which members' public data becomes one."""

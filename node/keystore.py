@@ -128,7 +128,9 @@ def read_key(path: Path, purpose: Purpose, passphrase: Passphrase | None = None)
     document = _parse(content)
     sealed = document is not None and "sealed_seed" in document
     if passphrase is None and sealed:
-        _refuse(f"{path} is encrypted: name the file that holds its passphrase as key_passphrase_file in config.toml")
+        _refuse(
+            f"{path} is encrypted: name the file with its passphrase as passphrase_file under [keys] in config.toml"
+        )
     if passphrase is not None and document is not None and "seed" in document:
         _refuse(f"{path} is not encrypted although a passphrase is configured: somebody may have replaced it")
     pair = None

@@ -130,7 +130,7 @@ def test_spoilt_plain_file(plain: Path) -> None:
 
 def test_sealed_file_without_passphrase(sealed: Path) -> None:
     assert refusal(sealed) == (
-        f"{sealed} is encrypted: name the file that holds its passphrase as key_passphrase_file in config.toml"
+        f"{sealed} is encrypted: name the file with its passphrase as passphrase_file under [keys] in config.toml"
     )
 
 
