@@ -113,7 +113,7 @@ class CheckpointProof(msgspec.Struct, frozen=True):
 
 
 class GenesisAnswer(msgspec.Struct, frozen=True):
-    """The genesis document, byte for byte, as text; its digest is the chain id."""
+    """The genesis document as text. The chain id is the digest of what it says: genesis.document.load computes it."""
 
     chain_id: Hash
     document: str
@@ -164,6 +164,13 @@ class TransactionAnswer(msgspec.Struct, frozen=True):
     """The bytes as they travelled."""
 
 
+class AuthorityAnswer(msgspec.Struct, frozen=True):
+    """An account whose keys are asked for, and whether those of the body meet its policy."""
+
+    address: str
+    met: bool
+
+
 class SimulationAnswer(msgspec.Struct, frozen=True):
     """What would happen on the state after ``height``. Nothing was kept."""
 
@@ -172,6 +179,8 @@ class SimulationAnswer(msgspec.Struct, frozen=True):
     ok: bool
     fuel_used: Decimal
     receipt: ReceiptAnswer
+    authorities: tuple[AuthorityAnswer, ...]
+    """Whose keys are asked for, in order. A body that names no key is run as if all of them had signed."""
 
 
 class KeyAnswer(msgspec.Struct, frozen=True):
@@ -298,7 +307,7 @@ class EventProof(msgspec.Struct, frozen=True):
 
 
 class ReceiptProofAnswer(msgspec.Struct, frozen=True):
-    """A receipt and all that proves it. With ``event`` the receipt's other events may be left out of a copy."""
+    """A receipt and all that proves it, and if it was asked for, one event's own proof under the receipt."""
 
     height: Decimal
     index: Index

@@ -182,7 +182,7 @@ class GenesisFact:
 
     chain_id: bytes
     document: bytes
-    """The genesis document as its members agreed on it, byte for byte; UTF-8 text."""
+    """The genesis document as this node holds it; UTF-8 text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +209,8 @@ class SimulationFact:
     height: int
     block_time_ms: int
     receipt: Receipt
+    authorities: tuple[tuple[str, bool], ...] = ()
+    """Accounts whose own keys are asked, in order, and whether ``body.keys`` meet the policy (without keys: yes)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -403,7 +405,10 @@ class Queries(Protocol):
         """
 
     async def simulate(self, body: Body) -> SimulationFact:
-        """Execute on the latest state as if ``body.keys`` had signed. :raises Invalid: as admission does."""
+        """Execute on the latest state as if ``body.keys`` had signed; without keys as if all who are asked had.
+
+        :raises Invalid: as admission does.
+        """
 
     async def account(self, address: str, cursor: bytes | None, limit: int) -> AccountFact:
         """:raises Invalid: BAD_ADDRESS, UNKNOWN."""

@@ -4,6 +4,7 @@ A method is one coroutine of ``Methods`` and one row of ``method_table``; rpc.di
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import msgspec
@@ -15,7 +16,7 @@ from rpc.errors import CALL_FAILED, RpcError, error, rejected
 from rpc.text import argument_of, bytes_of, cursor_of, digest_of, hex_of, natural_of, optional_natural
 from state import codec, receipt, transaction
 from state.errors import Invalid, Reason
-from state.keys import SIGNATURE_BYTES
+from state.keys import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, SUITE_ED25519
 from state.transaction import KEYS_MAX, TRANSACTION_BYTES_MAX, TRANSACTION_VERSION, Body
 
 WAITS_MAX = 4_096
@@ -350,11 +351,21 @@ def _submit_answer(result: SubmitResult) -> answers.SubmitAnswer | RpcError:
 
 
 def _unsigned(encoded: bytes) -> Body:
-    """Read a body by giving it as many empty signatures as it names keys. :raises Invalid: as transaction.decode."""
+    """Read a body, by giving it as many empty signatures as it names keys; it may name none.
+
+    :raises Invalid: as transaction.decode.
+    """
     value = codec.decode(encoded, TRANSACTION_VERSION, TRANSACTION_BYTES_MAX)
     if type(value) is not list or not value:
         raise Invalid(Reason.MALFORMED, "a transaction's body is a list of its fields")
-    signatures = [bytes(SIGNATURE_BYTES)] * len(codec.items(value[-1], KEYS_MAX))
+    if keys := codec.items(value[-1], KEYS_MAX):
+        return _assembled(encoded, len(keys))
+    placeholder = [[SUITE_ED25519, bytes(PUBLIC_KEY_BYTES)]]
+    return replace(_assembled(codec.encode(TRANSACTION_VERSION, [*value[:-1], placeholder]), 1), keys=())
+
+
+def _assembled(encoded: bytes, signatures_count: int) -> Body:
+    signatures = [bytes(SIGNATURE_BYTES)] * signatures_count
     return transaction.decode(codec.encode(TRANSACTION_VERSION, [encoded, signatures])).body
 
 

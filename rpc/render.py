@@ -128,6 +128,7 @@ def simulation(fact: backend.SimulationFact) -> answers.SimulationAnswer:
         fact.receipt.is_ok,
         str(fact.receipt.fuel_used),
         receipt(fact.receipt),
+        tuple(answers.AuthorityAnswer(address, met) for address, met in fact.authorities),
     )
 
 
