@@ -1,0 +1,84 @@
+"""What travels between the node's main process and its execution process.
+
+Both directions carry frames: four bytes of length (big-endian), then that many bytes. A request is the packed list
+[sequence, operation, packed arguments], a reply [sequence, status, packed answer]. Replies come in the order of the
+requests. Arguments and answers are packed apart, so that a deep value on chain never meets the codec's depth limit
+because of what stands around it. Nothing is pickled, and nothing in a frame names code.
+"""
+
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+
+from contracts.genesis_state import GenesisState
+from state import codec
+from state.codec import Value
+from state.errors import Invalid, Reason
+
+FRAME_BYTES_MAX = 16 * 1024 * 1024
+"""Largest frame, bytes: a full block with its bodies, or a page of answers, several times over."""
+
+HEADER = struct.Struct(">I")
+
+FAILURE_CHARS_MAX = 4_096
+"""How much the main process logs of what a failing execution process says."""
+
+OPEN = "open"
+"""First request: where the world state is, and the chain that it belongs to. Answered by ``Opened``."""
+EXECUTE = "execute"
+"""The next block with its bodies. Answered by ``node.seams.Executed``."""
+
+
+class Status(IntEnum):
+    """What a reply is."""
+
+    DONE = 0
+    REFUSED = 1
+    """The asker's fault: reason and detail of an ``Invalid``."""
+    FAILED = 2
+    """The disk's fault or our bug, in a sentence. The execution process ends after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What the execution process is given, once: all that it needs to know of the world."""
+
+    state_directory: str
+    chain_id: bytes
+    genesis: GenesisState
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What the world state holds."""
+
+    height: int
+    """Last executed height, 0 after genesis."""
+    block_digest: bytes
+    state_root: bytes
+
+
+def frame(sequence: int, second: str | int, payload: Value) -> bytes:
+    """A request (second: its operation) or a reply (its status). :raises Invalid: TOO_LARGE."""
+    packed = codec.pack([sequence, second, codec.pack(payload)])
+    if len(packed) > FRAME_BYTES_MAX:
+        raise Invalid(Reason.TOO_LARGE, "the answer is larger than one message; ask for less")
+    return HEADER.pack(len(packed)) + packed
+
+
+def read_request(data: bytes) -> tuple[int, str, Value]:
+    """Sequence, operation, arguments. :raises Invalid: MALFORMED or TOO_LARGE."""
+    sequence, operation, packed = codec.fields(codec.unpack(data, FRAME_BYTES_MAX), int, str, bytes)
+    return codec.natural(sequence), codec.text(operation), codec.unpack(codec.blob(packed), FRAME_BYTES_MAX)
+
+
+def read_reply(data: bytes) -> tuple[int, Status, Value]:
+    """Sequence, status, answer. :raises Invalid: MALFORMED or TOO_LARGE."""
+    sequence, status, packed = codec.fields(codec.unpack(data, FRAME_BYTES_MAX), int, int, bytes)
+    if status not in Status.__members__.values():
+        raise Invalid(Reason.MALFORMED, "a reply of no known status")
+    return (
+        codec.natural(sequence),
+        Status(codec.natural(status)),
+        codec.unpack(codec.blob(packed), FRAME_BYTES_MAX),
+    )

@@ -1,0 +1,244 @@
+"""The execution process, as the main process sees it: started, fed with blocks and questions, ended.
+
+It gets one socket, an empty environment and the name of one directory. What it answers is decoded as strictly as
+what a peer says; when it fails, lies or dies, the node ends.
+"""
+
+import asyncio
+import os
+import sys
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from socket import socketpair
+from typing import TypeVar
+
+import node
+from node import facts
+from node.execution_frames import (
+    EXECUTE,
+    FAILURE_CHARS_MAX,
+    FRAME_BYTES_MAX,
+    HEADER,
+    OPEN,
+    Opened,
+    Place,
+    Status,
+    frame,
+    read_reply,
+)
+from node.reads import Read
+from node.seams import Event, Executed, Failed
+from state import codec
+from state.block import Block
+from state.codec import Value
+from state.errors import Corrupt, Invalid, Reason
+from state.transaction import Transaction
+
+READS_WAITING_MAX = 1_024
+"""Reads that wait for the execution process; more are refused, so that blocks never queue behind a crowd."""
+
+CLOSE_SECONDS_MAX = 10.0
+"""How long the process may take to finish its block and give its files back."""
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A request under way; replies come in order."""
+
+    sequence: int
+    answer: type
+    future: asyncio.Future[object] | None
+    """None for a block whose outcome is posted."""
+
+
+class ProcessExecution(asyncio.Protocol):
+    """Execution in a process of its own."""
+
+    def __init__(self, post: Callable[[Event], None]) -> None:
+        """Use ``start``."""
+        self.opened = Opened(0, b"", b"")
+        """Where the world state stood at the start."""
+        self.process_id = 0
+        self._post = post
+        self._process: asyncio.subprocess.Process | None = None
+        self._transport: asyncio.WriteTransport | None = None
+        self._buffer = bytearray()
+        self._asked: deque[_Asked] = deque()
+        self._sequence = 0
+        self._reads_waiting = 0
+        self._failure = ""
+        self._closing = False
+        self._ended = asyncio.get_running_loop().create_future()
+
+    @classmethod
+    async def start(cls, place: Place, post: Callable[[Event], None]) -> "ProcessExecution":
+        """Start the process and have it open the world state; a new one begins with genesis.
+
+        :raises Corrupt: the world state can't be opened; the message says why and what to do.
+        """
+        execution = cls(post)
+        ours, theirs = socketpair()
+        with theirs:
+            execution._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-P", "-s", "-m", "node.execution_worker"),
+                stdin=theirs.fileno(),
+                stdout=asyncio.subprocess.DEVNULL,
+                cwd="/",
+                env=_environment(),
+            )
+        execution.process_id = execution._process.pid
+        loop = asyncio.get_running_loop()
+        await loop.create_unix_connection(lambda: execution, sock=ours)
+        try:
+            execution.opened = await execution._ask(OPEN, facts.to_value(place), Opened)
+        except Invalid as error:
+            await execution.close()
+            raise Corrupt(execution._failure or f"the execution process refused to open the state: {error}") from error
+        return execution
+
+    def execute(self, block: Block, transactions: Sequence[Transaction]) -> None:
+        """See ``node.seams.Execution``. How many may be under way is bounded by the chain's execution lag."""
+        self._send(EXECUTE, _block_arguments(block, transactions), Executed, None)
+
+    async def replay(self, block: Block, transactions: Sequence[Transaction]) -> Executed:
+        """Execute a block of the chain before agreement begins. :raises Corrupt: the process has failed."""
+        try:
+            return await self._ask(EXECUTE, _block_arguments(block, transactions), Executed)
+        except Invalid as error:
+            raise Corrupt(self._failure or f"the execution process has ended: {error}") from error
+
+    async def read(self, read: Read[Answer], *arguments: Value) -> Answer:
+        """See ``Reader``."""
+        if self._reads_waiting >= READS_WAITING_MAX:
+            raise Invalid(Reason.FULL, "the node is answering as many questions as it can; ask again in a moment")
+        self._reads_waiting += 1
+        try:
+            return await self._ask(read.name, arguments, read.answer)
+        finally:
+            self._reads_waiting -= 1
+
+    async def close(self) -> None:
+        """End the process, once it has answered what was asked before. It gives its files back by itself."""
+        self._closing = True
+        if self._transport is not None and not self._transport.is_closing():
+            if self._transport.can_write_eof():
+                self._transport.write_eof()
+            else:  # pragma: no cover — both loops can
+                self._transport.close()
+        if self._process is not None:
+            try:
+                await asyncio.wait_for(self._process.wait(), CLOSE_SECONDS_MAX)
+            except TimeoutError:
+                self._process.kill()
+                await self._process.wait()
+        if self._transport is not None:
+            self._transport.close()
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The socket is ready."""
+        assert isinstance(transport, asyncio.WriteTransport) or hasattr(transport, "write")
+        self._transport = transport  # type: ignore[assignment]
+
+    def data_received(self, data: bytes) -> None:
+        """Take whole frames out of what has come."""
+        self._buffer += data
+        while len(self._buffer) >= HEADER.size:
+            size = HEADER.unpack_from(self._buffer)[0]
+            if size > FRAME_BYTES_MAX:
+                self._fail("The execution process sent a message larger than any answer.")
+                return
+            end = HEADER.size + size
+            if len(self._buffer) < end:
+                return
+            reply = bytes(self._buffer[HEADER.size : end])
+            del self._buffer[:end]
+            try:
+                self._answered(*read_reply(reply))
+            except Invalid as error:
+                self._fail(f"The execution process sent what is no answer to what was asked ({error}).")
+                return
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The process is gone."""
+        self._fail("The execution process has ended.")
+
+    # Requests and replies
+
+    async def _ask(self, operation: str, arguments: Value, answer: type[Answer]) -> Answer:
+        future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        self._send(operation, arguments, answer, future)
+        found = await future
+        assert isinstance(found, answer)
+        return found
+
+    def _send(self, operation: str, arguments: Value, answer: type, future: asyncio.Future[object] | None) -> None:
+        if self._closing or self._failure or self._transport is None:
+            if future is not None:
+                future.set_exception(Invalid(Reason.UNAVAILABLE, "the node is stopping"))
+            return
+        self._sequence += 1
+        self._asked.append(_Asked(self._sequence, answer, future))
+        self._transport.write(frame(self._sequence, operation, arguments))
+
+    def _answered(self, sequence: int, status: Status, value: Value) -> None:
+        """:raises Invalid: MALFORMED, for a reply that answers nothing that was asked."""
+        if status is Status.FAILED:
+            self._fail(codec.text(value)[:FAILURE_CHARS_MAX])
+            return
+        if not self._asked or self._asked[0].sequence != sequence:
+            raise Invalid(Reason.MALFORMED, "an answer out of turn")
+        asked = self._asked[0]
+        if status is Status.REFUSED:
+            refusal = _refusal(value)
+            if asked.future is None:
+                raise Invalid(Reason.MALFORMED, f"a decided block was refused: {refusal}")
+            self._asked.popleft()
+            if not asked.future.done():
+                asked.future.set_exception(refusal)
+            return
+        found: object = facts.from_value(asked.answer, value)
+        self._asked.popleft()
+        if asked.future is None:
+            assert isinstance(found, Executed)
+            self._post(found)
+        elif not asked.future.done():
+            asked.future.set_result(found)
+
+    def _fail(self, reason: str) -> None:
+        """The process can't be believed, or is gone: nothing that was asked is answered, and the node ends."""
+        if self._failure:
+            return
+        self._failure = reason
+        for asked in self._asked:
+            if asked.future is not None and not asked.future.done():
+                asked.future.set_exception(Invalid(Reason.UNAVAILABLE, "the node is stopping"))
+        self._asked.clear()
+        if self._transport is not None:
+            self._transport.close()
+        if not self._closing:
+            self._post(Failed(Corrupt(self._failure)))
+
+
+def _block_arguments(block: Block, transactions: Sequence[Transaction]) -> Value:
+    return [block.to_value(), [transaction.encoded for transaction in transactions]]
+
+
+def _refusal(value: Value) -> Invalid:
+    reason, detail = codec.fields(value, str, str)
+    try:
+        return Invalid(Reason(codec.text(reason)), codec.text(detail))
+    except ValueError:
+        raise Invalid(Reason.MALFORMED, "a refusal for no known reason") from None
+
+
+def _environment() -> dict[str, str]:
+    """All that the execution process sees of the environment: where Hansa's own packages are."""
+    root = str(Path(node.__file__).resolve().parent.parent)
+    kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
+    return {"PYTHONPATH": root, "PYTHONUTF8": "1", **kept}

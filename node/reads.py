@@ -1,0 +1,315 @@
+"""What can be read of the executed state: a table of named reads, each a function over the executor's own reads.
+
+A read runs where the world state is owned, between two blocks, so it never sees half of one. Its arguments and its
+answer cross as values: plain ones in, one dataclass out, whose type the asker knows from this table.
+"""
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from contracts.executor import Executor
+from contracts.reads import ContractInfo, Reads
+from rpc.backend import (
+    AccountFact,
+    BalanceFact,
+    ContractAbi,
+    ContractFact,
+    ContractPage,
+    EventFact,
+    EventFilter,
+    EventPage,
+    HistoryEntry,
+    HistoryPage,
+    QueryFact,
+    SimulationFact,
+)
+from state import codec
+from state.address import AddressType, decode_address
+from state.codec import Value
+from state.errors import Invalid, Reason
+from state.policy import Key
+from state.proof import StateProof
+from state.receipt import Receipt
+from state.transaction import ARGUMENTS_MAX, CALLS_MAX, KEYS_MAX, Body, Call
+from state.world import KEY_BYTES_MAX
+
+EVENT_BYTES_TARGET = 1024 * 1024
+"""A page of events stops growing here, whatever its limit says."""
+
+EVENTS_STEP = 64
+"""Events that are read at once before the page's size is looked at again."""
+
+EVENT_RECEIPTS_STEP = 256
+"""Receipts that one step looks at."""
+
+EVENT_RECEIPTS_MAX = 2_048
+"""Receipts that one page looks at, at most: about 20 ms."""
+
+_EVENT_PLACE = struct.Struct(">QII")
+"""An event's cursor: height, index of the transaction, index of the event."""
+
+FactT_co = TypeVar("FactT_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Read(Generic[FactT_co]):
+    """One kind of question."""
+
+    name: str
+    answer: type[FactT_co]
+    function: Callable[..., FactT_co]
+    """Takes the executor, then the arguments as ``codec`` gives them. Raises ``Invalid`` to refuse."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptPlace:
+    """A receipt and where it stands."""
+
+    height: int
+    index: int
+    block_time_ms: int
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptAnswer:
+    """The receipt of an id, if it has been executed up to ``height``."""
+
+    height: int
+    found: ReceiptPlace | None
+
+
+@dataclass(frozen=True, slots=True)
+class BlockAnswer:
+    """What a block came to."""
+
+    latest_height: int
+    failed_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class StateProofAnswer:
+    """A value of the state, or its absence, with its proof under the root after ``height``."""
+
+    height: int
+    value: bytes | None
+    proof: StateProof
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptProofAnswer:
+    """A receipt with its inclusion proof under the receipts root of ``height``."""
+
+    height: int
+    receipt: Receipt
+    index: int
+    count: int
+    proof: tuple[bytes, ...]
+
+
+def body_value(body: Body) -> Value:
+    """A transaction's body on its way to ``SIMULATE``; it may still lack its keys."""
+    calls: list[Value] = [
+        [call.contract, call.interface, call.method, codec.pack(call.arguments)] for call in body.calls
+    ]
+    head: list[Value] = [body.chain_id, body.sender, body.client_id, body.valid_until_ms, body.fuel_payer]
+    return [*head, body.fuel_limit, calls, [list(key) for key in body.keys]]
+
+
+def _body(value: Value) -> Body:
+    optional = (str, type(None))
+    chain_id, sender, client_id, until, payer, fuel, calls, keys = codec.fields(
+        value, bytes, str, bytes, int, optional, int, list, list
+    )
+    return Body(
+        codec.blob(chain_id),
+        codec.text(sender),
+        codec.blob(client_id),
+        codec.natural(until),
+        None if payer is None else codec.text(payer),
+        codec.natural(fuel),
+        tuple(_call(entry) for entry in codec.items(calls, CALLS_MAX)),
+        tuple(_key(entry) for entry in codec.items(keys, KEYS_MAX)),
+    )
+
+
+def _call(value: Value) -> Call:
+    contract, interface, method, packed = codec.fields(value, str, int, str, bytes)
+    arguments = codec.items(codec.unpack(codec.blob(packed)), ARGUMENTS_MAX)
+    return Call(codec.text(contract), codec.natural(interface), codec.text(method), arguments)
+
+
+def _key(value: Value) -> Key:
+    suite, public = codec.fields(value, int, bytes)
+    return codec.natural(suite), codec.blob(public)
+
+
+# ------------------------------------------------------------------------------------------------- transactions
+
+
+def _receipt(executor: Executor, transaction_id: bytes) -> ReceiptAnswer:
+    reads = Reads(executor)
+    place = reads.position_of(transaction_id)
+    found = None
+    if place is not None:
+        found = ReceiptPlace(*place, reads.result(place[0]).time_ms, reads.receipt(*place))
+    return ReceiptAnswer(executor.world.height, found)
+
+
+def _receipt_proof(executor: Executor, transaction_id: bytes) -> ReceiptProofAnswer:
+    reads = Reads(executor)
+    place = reads.position_of(transaction_id)
+    if place is None:
+        raise Invalid(Reason.UNKNOWN, "this node has no receipt of that transaction")
+    proof = reads.receipt_proof(*place)
+    return ReceiptProofAnswer(proof.height, proof.receipt, proof.index, proof.count, proof.proof)
+
+
+def _simulate(executor: Executor, body: Value) -> SimulationFact:
+    simulation = Reads(executor).simulate(_body(body))
+    return SimulationFact(simulation.height, simulation.time_ms, simulation.receipt)
+
+
+# ------------------------------------------------------------------------------------------- blocks and proofs
+
+
+def _block(executor: Executor, height: int) -> BlockAnswer:
+    return BlockAnswer(executor.world.height, Reads(executor).result(height).failed_count)
+
+
+def _state_proof(executor: Executor, key: bytes) -> StateProofAnswer:
+    if len(key) > KEY_BYTES_MAX:
+        raise Invalid(Reason.TOO_LARGE, f"a state key has at most {KEY_BYTES_MAX} bytes")
+    value, proof = Reads(executor).prove(key)
+    return StateProofAnswer(executor.world.height, value, proof)
+
+
+# ------------------------------------------------------------------------------------------------------ accounts
+
+
+def _account(executor: Executor, address: str, cursor: bytes | None, limit: int) -> AccountFact:
+    kind, _ = decode_address(executor.parameters.address_prefix, address)
+    found = Reads(executor).account(address, "" if cursor is None else _text(cursor), limit)
+    return AccountFact(
+        address,
+        AddressType(kind).name.lower(),
+        found.policy,
+        found.bank,
+        found.flags != 0,
+        tuple(BalanceFact(balance.asset, balance.available, balance.held) for balance in found.balances),
+        None if found.next_asset is None else found.next_asset.encode(),
+        executor.world.height,
+    )
+
+
+def _history(executor: Executor, address: str, cursor: bytes | None, limit: int) -> HistoryPage:
+    decode_address(executor.parameters.address_prefix, address)
+    reads = Reads(executor)
+    found, next_cursor = reads.history(address, cursor, limit)
+    times = {height: reads.result(height).time_ms for height in dict.fromkeys(entry.height for entry in found)}
+    entries = tuple(
+        HistoryEntry(
+            entry.transaction_id,
+            entry.height,
+            entry.index,
+            times[entry.height],
+            reads.receipt(entry.height, entry.index).code,
+        )
+        for entry in found
+    )
+    return HistoryPage(entries, next_cursor, executor.world.height)
+
+
+# ----------------------------------------------------------------------------------------------------- contracts
+
+
+def _contracts(executor: Executor, cursor: bytes | None, limit: int) -> ContractPage:
+    found = Reads(executor).contracts("" if cursor is None else _text(cursor), limit + 1)
+    next_cursor = found[limit].name.encode() if len(found) > limit else None
+    return ContractPage(tuple(_contract_fact(info) for info in found[:limit]), next_cursor, executor.world.height)
+
+
+def _contract_abi(executor: Executor, name: str) -> ContractAbi:
+    reads = Reads(executor)
+    abi, source = reads.contract_abi(name)
+    return ContractAbi(_contract_fact(reads.contract(name)), abi, source, executor.world.height)
+
+
+def _contract_query(executor: Executor, name: str, method: str, arguments: bytes, sender: str | None) -> QueryFact:
+    reads, height = Reads(executor), executor.world.height
+    listed = codec.items(codec.unpack(arguments), codec.INT_MAX)
+    found = reads.query(name, method, listed, "" if sender is None else sender)
+    time_ms = reads.result(height).time_ms
+    return QueryFact(height, time_ms, found.code, found.message, found.value, found.fuel_used)
+
+
+def _contract_fact(info: ContractInfo) -> ContractFact:
+    return ContractFact(info.name, info.address, info.interface, info.source_digest, info.deployed_height, paused=False)
+
+
+# -------------------------------------------------------------------------------------------------------- events
+
+
+def _events(
+    executor: Executor,
+    from_height: int,
+    cursor: bytes | None,
+    limit: int,
+    contract: str | None,
+    name: str | None,
+    account: str | None,
+) -> EventPage:
+    if cursor is not None and len(cursor) != _EVENT_PLACE.size:
+        raise Invalid(Reason.MALFORMED, "not a cursor of events")
+    place = (from_height, 0, 0) if cursor is None else _EVENT_PLACE.unpack(cursor)
+    reads, entries, size, complete = Reads(executor), list[EventFact](), 0, False
+    for _ in range(EVENT_RECEIPTS_MAX // EVENT_RECEIPTS_STEP):
+        count = min(limit - len(entries), EVENTS_STEP)
+        page = reads.events(place, count, contract=contract, name=name, account=account, scan_max=EVENT_RECEIPTS_STEP)
+        for entry in page.entries:
+            size += len(entry.event.encode())
+            entries.append(
+                EventFact(
+                    entry.height, entry.time_ms, entry.transaction_id, entry.index, entry.event_index, entry.event
+                )
+            )
+        place, complete = page.next_cursor, page.complete
+        if complete or len(entries) == limit or size >= EVENT_BYTES_TARGET:
+            break
+    if complete:  # where a cursor or a height lies ahead of the chain, it waits there
+        place = max(place, (from_height, 0, 0)) if cursor is None else max(place, _EVENT_PLACE.unpack(cursor))
+    return EventPage(tuple(entries), _EVENT_PLACE.pack(*place), complete, executor.world.height)
+
+
+def filter_arguments(chosen: EventFilter) -> tuple[str | None, str | None, str | None]:
+    """The last arguments of ``EVENTS``."""
+    return chosen.contract, chosen.name, chosen.account
+
+
+def _text(cursor: bytes) -> str:
+    try:
+        return cursor.decode()
+    except UnicodeDecodeError:
+        raise Invalid(Reason.MALFORMED, "not a cursor of this list") from None
+
+
+RECEIPT = Read("receipt", ReceiptAnswer, _receipt)
+RECEIPT_PROOF = Read("receipt_proof", ReceiptProofAnswer, _receipt_proof)
+SIMULATE = Read("simulate", SimulationFact, _simulate)
+BLOCK = Read("block", BlockAnswer, _block)
+STATE_PROOF = Read("state_proof", StateProofAnswer, _state_proof)
+ACCOUNT = Read("account", AccountFact, _account)
+HISTORY = Read("history", HistoryPage, _history)
+CONTRACTS = Read("contracts", ContractPage, _contracts)
+CONTRACT_ABI = Read("contract_abi", ContractAbi, _contract_abi)
+CONTRACT_QUERY = Read("contract_query", QueryFact, _contract_query)
+EVENTS = Read("events", EventPage, _events)
+
+_ALL: tuple[Read[object], ...] = (  # type: ignore[assignment]
+    *(RECEIPT, RECEIPT_PROOF, SIMULATE, BLOCK, STATE_PROOF, ACCOUNT, HISTORY),
+    *(CONTRACTS, CONTRACT_ABI, CONTRACT_QUERY, EVENTS),
+)
+READS: dict[str, Read[object]] = {read.name: read for read in _ALL}
+"""Every read by its name: what the execution process can be asked."""

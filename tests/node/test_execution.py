@@ -1,0 +1,303 @@
+"""Execution in its own process: the same answers as inline, and what happens when it refuses, lies or dies."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+from socket import socketpair
+
+import pytest
+
+from contracts.executor import Executor
+from node import reads
+from node.execution import InlineExecution, NodeExecution
+from node.execution_frames import FRAME_BYTES_MAX, HEADER, frame, read_reply, read_request
+from node.execution_process import ProcessExecution, _environment
+from node.reads import Read
+from node.seams import Event, Executed, Failed
+from rpc.backend import SimulationFact
+from state import merkle
+from state.codec import Value, pack
+from state.errors import Corrupt, Invalid, Reason
+from state.memory import MemoryDatabase
+from state.proof import verify_proof
+from state.transaction import Body, Call
+from state.world import World
+from tests.contracts.network import CHAIN_ID, address_of, genesis_state
+from tests.node.blocks import Blocks, place
+
+ANN, BOB = address_of("ann"), address_of("bob")
+
+
+class Inbox:
+    """Where events arrive."""
+
+    def __init__(self) -> None:
+        self.events: asyncio.Queue[Event] = asyncio.Queue()
+
+    async def next(self) -> Event:
+        return await asyncio.wait_for(self.events.get(), 20)
+
+
+def inline(inbox: Inbox) -> InlineExecution:
+    genesis = genesis_state()
+    executor = Executor(World.open(MemoryDatabase()), CHAIN_ID, genesis.parameters)
+    executor.apply_genesis(genesis)
+    return InlineExecution(executor, inbox.events.put_nowait)
+
+
+@pytest.fixture
+def inbox() -> Inbox:
+    return Inbox()
+
+
+@pytest.fixture
+async def process(tmp_path: Path, inbox: Inbox) -> AsyncIterator[ProcessExecution]:
+    execution = await ProcessExecution.start(place(str(tmp_path / "state")), inbox.events.put_nowait)
+    yield execution
+    await execution.close()
+
+
+async def run(execution: NodeExecution, inbox: Inbox) -> list[Event]:
+    """Two blocks: accounts with money, then a payment and one that is refused."""
+    blocks = Blocks()
+    execution.execute(*blocks.furnish("ann", "bob"))
+    execution.execute(*blocks.block(blocks.payment("ann", "bob", 500), blocks.payment("bob", "ann", 99_999)))
+    return [await inbox.next(), await inbox.next()]
+
+
+async def refusal(execution: NodeExecution, read: Read[object], *arguments: Value) -> str:
+    with pytest.raises(Invalid) as caught:
+        await execution.read(read, *arguments)
+    return str(caught.value)
+
+
+async def test_a_process_answers_what_inline_does(process: ProcessExecution, inbox: Inbox) -> None:
+    other_inbox = Inbox()
+    other = inline(other_inbox)
+    assert process.opened == other.opened
+    events = await run(process, inbox)
+    assert events == await run(other, other_inbox)
+    assert [event.codes for event in events if isinstance(event, Executed)] == [
+        ("ok", "ok", "ok"),
+        ("ok", "insufficient_funds"),
+    ]
+    maker = Blocks(height=2, count=3)
+    paid, refused, unknown = maker.payment("ann", "bob", 500).id, maker.payment("bob", "ann", 99_999).id, bytes(32)
+    first = await process.read(reads.EVENTS, 0, None, 2, None, None, None)
+    questions: list[tuple[Read[object], list[Value]]] = [
+        (reads.RECEIPT, [unknown]),
+        (reads.BLOCK, [2]),
+        (reads.STATE_PROOF, [b"balance/nobody/USD"]),
+        (reads.ACCOUNT, [ANN, None, 10]),
+        (reads.HISTORY, [ANN, None, 1]),
+        (reads.CONTRACTS, [None, 2]),
+        (reads.CONTRACTS, [b"members", 10]),
+        (reads.CONTRACT_ABI, ["payments"]),
+        (reads.CONTRACT_QUERY, ["payments", "money_of", pack([ANN]), None]),
+        (reads.CONTRACT_QUERY, ["payments", "nothing", pack([]), ANN]),
+        (reads.EVENTS, [0, None, 100, None, None, None]),
+        (reads.EVENTS, [0, first.next_cursor, 100, "ledger", "journal", BOB]),
+    ]
+    for read, arguments in questions:
+        answer = await process.read(read, *arguments)
+        assert answer == await other.read(read, *arguments), read.name
+        assert isinstance(answer, read.answer)
+    assert (paid, refused) != (unknown, unknown)
+
+
+async def test_what_the_reads_say(process: ProcessExecution, inbox: Inbox) -> None:
+    blocks = Blocks()
+    process.execute(*blocks.furnish("ann", "bob"))
+    payment = blocks.payment("ann", "bob", 500)
+    process.execute(*blocks.block(payment))
+    account = await process.read(reads.ACCOUNT, ANN, None, 10)
+    assert (account.kind, account.bank, account.height) == ("account", "alpine", 2)
+    assert [(balance.asset, balance.amount, balance.held) for balance in account.balances] == [("USD.alpine", 9_500, 0)]
+    history = await process.read(reads.HISTORY, ANN, None, 1)
+    assert [(entry.transaction_id, entry.height, entry.code) for entry in history.entries] == [(payment.id, 2, "ok")]
+    older = await process.read(reads.HISTORY, ANN, history.next_cursor, 10)
+    assert [entry.height for entry in older.entries] == [1]
+    assert older.next_cursor is None
+    place_of = (await process.read(reads.RECEIPT, payment.id)).found
+    assert place_of is not None
+    assert (place_of.height, place_of.index, place_of.receipt.code) == (2, 0, "ok")
+    executed = [await inbox.next(), await inbox.next()][1]
+    assert isinstance(executed, Executed)
+    proof = await process.read(reads.RECEIPT_PROOF, payment.id)
+    leaf = proof.receipt.encode()
+    merkle.verify_inclusion(executed.outcome.receipts_root, leaf, proof.index, proof.count, proof.proof)
+    key = f"balance/{ANN}/USD.alpine".encode()
+    for asked in (key, key + b"x"):
+        answer = await process.read(reads.STATE_PROOF, asked)
+        verify_proof(executed.outcome.state_root, asked, answer.value, answer.proof)
+        assert (answer.value is None) == (asked != key)
+
+
+async def test_events_page_by_page(process: ProcessExecution, inbox: Inbox) -> None:
+    await run(process, inbox)
+    whole = await process.read(reads.EVENTS, 0, None, 1_000, None, None, None)
+    assert whole.complete
+    cursor, found = None, []
+    for _ in range(len(whole.events) + 1):
+        page = await process.read(reads.EVENTS, 0, cursor, 1, None, None, None)
+        found += page.events
+        cursor = page.next_cursor
+    assert tuple(found) == whole.events
+    assert page.complete
+    assert cursor == whole.next_cursor
+    ahead = await process.read(reads.EVENTS, 50, None, 10, None, None, None)
+    assert (ahead.events, ahead.complete, ahead.next_cursor[:8]) == ((), True, (50).to_bytes(8, "big"))
+    assert (await process.read(reads.EVENTS, 0, ahead.next_cursor, 10, None, None, None)).next_cursor == (
+        ahead.next_cursor
+    )
+
+
+async def test_refusals_cross_with_their_reason(process: ProcessExecution) -> None:
+    assert await refusal(process, reads.ACCOUNT, ANN, None, 10) == "unknown: no account has that address"
+    assert (await refusal(process, reads.ACCOUNT, "hansat1wrong", None, 10)).startswith("bad_address")
+    assert await refusal(process, reads.CONTRACTS, b"\xff", 10) == "malformed: not a cursor of this list"
+    assert await refusal(process, reads.EVENTS, 0, b"x", 10, None, None, None) == "malformed: not a cursor of events"
+    assert (
+        await refusal(process, reads.RECEIPT_PROOF, bytes(32))
+        == "unknown: this node has no receipt of that transaction"
+    )
+    assert await refusal(process, reads.STATE_PROOF, bytes(70_000)) == "too_large: a state key has at most 65535 bytes"
+    assert (
+        await refusal(process, Read("none", SimulationFact, reads.SIMULATE.function))
+        == "unknown: there is no read 'none'"
+    )
+
+
+async def test_a_dry_run_needs_no_signature(process: ProcessExecution, inbox: Inbox) -> None:
+    await run(process, inbox)
+    until_ms = Blocks().time_ms + 600_000
+    call = Call("payments", 1, "pay", [BOB, "USD", 100, "rent"])
+    body = Body(CHAIN_ID, ANN, bytes(16), until_ms, None, 50_000_000, (call,), ())
+    fact = await process.read(reads.SIMULATE, reads.body_value(body))
+    assert (fact.height, fact.receipt.code) == (2, "ok")
+    assert (await process.read(reads.ACCOUNT, ANN, None, 10)).balances[0].amount == 9_500
+
+
+async def test_a_restart_goes_on_where_it_was(tmp_path: Path, inbox: Inbox) -> None:
+    blocks = Blocks()
+    first = await ProcessExecution.start(place(str(tmp_path)), inbox.events.put_nowait)
+    first.execute(*blocks.furnish("ann"))
+    executed = await inbox.next()
+    assert isinstance(executed, Executed)
+    await first.close()
+    second = await ProcessExecution.start(place(str(tmp_path)), inbox.events.put_nowait)
+    assert (second.opened.height, second.opened.block_digest) == (1, blocks.parent)
+    assert second.opened.state_root == executed.outcome.state_root
+    assert await second.replay(*blocks.made[0]) == executed
+    replayed = await second.replay(*blocks.block())
+    assert replayed.height == 2
+    assert await second.replay(*blocks.made[0]) == executed
+    assert inbox.events.empty()
+    with pytest.raises(Corrupt, match="The world state was made by another block 1 than the chain holds"):
+        await second.replay(*Blocks().block())
+    await second.close()
+
+
+async def test_a_read_after_a_block_sees_it(process: ProcessExecution, inbox: Inbox) -> None:
+    blocks = Blocks()
+    process.execute(*blocks.furnish("ann", "bob"))
+    for _ in range(5):
+        process.execute(*blocks.block(*[blocks.payment("ann", "bob", 1) for _ in range(20)]))
+    account = await process.read(reads.ACCOUNT, BOB, None, 1)
+    assert (account.height, account.balances[0].amount) == (6, 10_100)
+
+
+async def test_death_ends_the_node(process: ProcessExecution, inbox: Inbox) -> None:
+    os.kill(process.process_id, signal.SIGSTOP)
+    waiting = asyncio.create_task(process.read(reads.ACCOUNT, ANN, None, 1))
+    await asyncio.sleep(0)
+    os.kill(process.process_id, signal.SIGKILL)
+    failed = await inbox.next()
+    assert isinstance(failed, Failed)
+    assert str(failed.error) == "The execution process has ended."
+    with pytest.raises(Invalid, match="unavailable: the node is stopping"):
+        await waiting
+    assert await refusal(process, reads.BLOCK, 0) == "unavailable: the node is stopping"
+
+
+async def test_signals_that_end_a_node_do_not_end_it(process: ProcessExecution, inbox: Inbox) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        os.kill(process.process_id, number)
+    assert (await process.read(reads.BLOCK, 0)).latest_height == 0
+
+
+async def test_a_block_out_of_turn_is_our_bug_and_ends_the_node(process: ProcessExecution, inbox: Inbox) -> None:
+    blocks = Blocks()
+    blocks.furnish("ann")
+    process.execute(*blocks.block())
+    failed = await inbox.next()
+    assert isinstance(failed, Failed)
+    assert "blocks are executed in order, each once" in str(failed.error)
+
+
+async def test_a_state_in_use_or_damaged_is_refused_with_a_sentence(tmp_path: Path, inbox: Inbox) -> None:
+    state = tmp_path / "state"
+    first = await ProcessExecution.start(place(str(state)), inbox.events.put_nowait)
+    with pytest.raises(Corrupt, match="is in use already"):
+        await ProcessExecution.start(place(str(state)), inbox.events.put_nowait)
+    await first.close()
+    for manifest in state.glob("MANIFEST*"):
+        manifest.write_bytes(b"")
+    with pytest.raises(Corrupt, match="failed to open"):
+        await ProcessExecution.start(place(str(state)), inbox.events.put_nowait)
+
+
+NO_ANSWER = "The execution process sent what is no answer to what was asked"
+
+
+@pytest.mark.parametrize(
+    ("sent", "sentence"),
+    [
+        (HEADER.pack(FRAME_BYTES_MAX + 1), "The execution process sent a message larger than any answer."),
+        (HEADER.pack(1) + b"\xc1", f"{NO_ANSWER} (malformed: not msgpack)."),
+        (frame(99, 0, None), f"{NO_ANSWER} (malformed: an answer out of turn)."),
+        (frame(1, 3, None), f"{NO_ANSWER} (malformed: a reply of no known status)."),
+        (frame(1, 0, [1, 2]), f"{NO_ANSWER} (malformed: Executed has 3 fields)."),
+        (frame(1, 1, ["unheard of", ""]), f"{NO_ANSWER} (malformed: a refusal for no known reason)."),
+        (frame(1, 1, ["unknown", "x"]), f"{NO_ANSWER} (malformed: a decided block was refused: unknown: x)."),
+        (frame(1, 2, "disk full"), "disk full"),
+        (frame(1, 0, None)[:-1], "The execution process has ended."),
+    ],
+)
+async def test_a_lie_ends_the_node(inbox: Inbox, sent: bytes, sentence: str) -> None:
+    """What answers here is no process of ours, but the far end of the socket."""
+    execution = ProcessExecution(inbox.events.put_nowait)
+    ours, theirs = socketpair()
+    await asyncio.get_running_loop().create_unix_connection(lambda: execution, sock=ours)
+    execution.execute(*Blocks().block())
+    with theirs:
+        theirs.sendall(sent)
+    failed = await inbox.next()
+    assert isinstance(failed, Failed)
+    assert str(failed.error) == sentence
+    assert inbox.events.empty()
+
+
+def test_the_environment_is_scrubbed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HANSA_PASSPHRASE", "canary")
+    assert set(_environment()) <= {"PYTHONPATH", "PYTHONUTF8", "LD_LIBRARY_PATH"}
+
+
+async def test_the_process_has_no_sockets_but_its_pipe(process: ProcessExecution, tmp_path: Path) -> None:
+    folder = Path(f"/proc/{process.process_id}")
+    targets = [os.readlink(entry) for entry in (folder / "fd").iterdir()]
+    assert len([target for target in targets if target.startswith("socket:")]) == 1
+    files = [target for target in targets if target.startswith(str(tmp_path))]
+    assert {Path(target).parent.name for target in files} == {"state"}
+    names = {entry.partition(b"=")[0] for entry in (folder / "environ").read_bytes().split(b"\0") if entry}
+    assert names <= {b"PYTHONPATH", b"PYTHONUTF8", b"LD_LIBRARY_PATH"}
+
+
+def test_frames_come_back_as_they_went() -> None:
+    assert read_request(frame(7, "read", [1, b"x"])[HEADER.size :]) == (7, "read", [1, b"x"])
+    assert read_reply(frame(7, 2, "gone")[HEADER.size :]) == (7, 2, "gone")
+    with pytest.raises(Invalid) as caught:
+        frame(1, 0, bytes(FRAME_BYTES_MAX + 1))
+    assert caught.value.reason is Reason.TOO_LARGE
