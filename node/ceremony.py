@@ -119,11 +119,12 @@ def build_genesis(
 
 
 def adopt_genesis(home: Home, source: Path) -> Genesis:
-    """Copy the network's genesis document into a home, if the home's member is in it unchanged.
+    """Copy the network's genesis document into a home, byte for byte, if the home's member is in it unchanged.
 
     :raises Invalid: BAD_GENESIS, CONFLICT (another member's home) or DUPLICATE (the home has one).
     """
-    genesis = read_genesis(source)
+    text = _read_public(source, DOCUMENT_CHARS_MAX)
+    genesis = _load(source, text)
     member = _named(home.member, _read_public(home.member, ceremony.MEMBER_CHARS_MAX))
     found = genesis.member(member.id)
     if found is None:
@@ -133,13 +134,16 @@ def adopt_genesis(home: Home, source: Path) -> Genesis:
             Reason.CONFLICT,
             f"{source} says of {member.id} what {home.member} does not: it was built from another member file",
         )
-    write_new_file(home.genesis, genesis.to_json().encode(), PUBLIC_FILE_MODE)
+    write_new_file(home.genesis, text.encode(), PUBLIC_FILE_MODE)
     return genesis
 
 
 def read_genesis(path: Path) -> Genesis:
     """Read a genesis document, members' root certificates included. :raises Invalid: BAD_GENESIS."""
-    text = _read_public(path, DOCUMENT_CHARS_MAX)
+    return _load(path, _read_public(path, DOCUMENT_CHARS_MAX))
+
+
+def _load(path: Path, text: str) -> Genesis:
     try:
         genesis = document.load(text)
     except Invalid as error:

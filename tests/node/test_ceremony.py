@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from contracts.executor import Executor
+from contracts.kernel import layout, members
+from genesis.birth import state_at_birth
 from genesis.ceremony import MemberKeys, write_member
 from genesis.document import Genesis, Settlement, load
 from genesis.identifiers import make_lei
@@ -20,10 +23,11 @@ from node.keystore import Cost, Passphrase, Purpose, read_key, write_new_file
 from p2p.identity import make_root
 from state.errors import Invalid, Reason
 from state.keys import KeyPair
+from state.memory import MemoryDatabase
 from state.parameters import ChainParameters
+from state.world import World
 
 CHEAP = Cost(operations=1, memory_bytes=8192)
-LEI = make_lei("HANSA" + "0" * 13)
 
 
 def details(number: int, **changes: Any) -> Details:
@@ -154,6 +158,22 @@ def test_genesis_of_all(genesis: Genesis, tmp_path: Path) -> None:
     assert genesis.time_ms > 1_700_000_000_000
 
 
+def test_document_becomes_the_state_of_height_0(genesis: Genesis) -> None:
+    """The executor takes what the ceremony makes: the library compiles, every member has its account and grants."""
+    world = World.open(MemoryDatabase())
+    executor = Executor(world, genesis.chain_id, genesis.parameters)
+    root = executor.apply_genesis(state_at_birth(genesis))
+    assert root == world.root
+    assert members.validators_at(executor.overlay(), 1) == genesis.validators()
+    for member in genesis.members:
+        address = genesis.account_address(member)
+        row = executor.overlay().get(layout.member_key(member.id))
+        assert row is not None
+        assert row[:5] == (member.legal_name, member.lei, member.jurisdiction, member.function.value, address)
+        granted = executor.overlay().get(layout.grant_key(address, "payments"))
+        assert (granted is not None) is (member.function is Function.BANK)
+
+
 def test_no_private_key_travels(homes: list[Home], genesis: Genesis) -> None:
     seeds = [json.loads(path.read_text())["seed"][2:] for home in homes for path in home.keys.iterdir()]
     assert len(seeds) == 14
@@ -167,6 +187,7 @@ def test_all_adopt_it(homes: list[Home], genesis: Genesis, tmp_path: Path) -> No
     for home in homes:
         assert adopt_genesis(home, tmp_path / "genesis.json") == genesis
         assert read_genesis(home.genesis) == genesis
+        assert home.genesis.read_bytes() == (tmp_path / "genesis.json").read_bytes()
     assert refusal(lambda: adopt_genesis(homes[0], tmp_path / "genesis.json")) == (
         Reason.DUPLICATE,
         f"{homes[0].genesis} is already there and is never written over",
