@@ -25,8 +25,8 @@ VALUE_DEPTH_MAX = 10
 VALUE_BYTES_MAX = 64 * 1024
 """Size of such a value, about."""
 
-KEY_BYTES_MAX = 512
-"""Longest state key of a contract's own value."""
+KEY_BYTES_MAX = 1_024
+"""Longest state key of a contract's own value, bytes; the language's own limit is below it."""
 
 ATOM_BYTES = 9
 """What an atom takes at most, beside the letters of a text."""

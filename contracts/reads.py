@@ -12,7 +12,7 @@ from contracts import records
 from contracts.executor import Executor
 from contracts.host import invoke
 from contracts.kernel import layout, ledger
-from contracts.kernel.layout import AccountRow, AssetRow, ContractRow, Item, MemberRow
+from contracts.kernel.layout import AccountRow, AssetRow, BalanceRow, ContractRow, HoldRow, Item, MemberRow
 from contracts.kernel.members import validators_at
 from contracts.kernel.scope import Scope
 from contracts.language.faults import ContractError, OutOfFuel
@@ -141,17 +141,19 @@ class ContractInfo:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """One asset: what is out, and what all accounts hold."""
+    """One asset: what is out, and what all accounts have, from every key of the state."""
 
     asset: str
     supply: int
     available: int
     held: int
+    reserved: int
+    """By all holds that are open."""
 
     @property
-    def holds(self) -> bool:
-        """Whether balances and holds are what was minted less what was burnt."""
-        return self.supply == self.available + self.held
+    def is_sound(self) -> bool:
+        """Whether balances are what was minted less what was burnt, and what is held has its holds."""
+        return self.supply == self.available + self.held and self.held == self.reserved
 
 
 class Reads:
@@ -368,21 +370,20 @@ class Reads:
 
     def audit(self) -> tuple[Audit, ...]:
         """Supply against balances and holds, for each asset, read from all of the state."""
-        supplies: dict[str, int] = {}
         sums: dict[str, list[int]] = {}
         for key, data in self._world.items():
             kind, _, rest = key.partition(b"/")
             if kind == b"supply":
-                supplies[rest.decode()] = cast(int, decode_row(data)[0])
+                sums.setdefault(rest.decode(), [0, 0, 0, 0])[0] = cast(int, decode_row(data)[0])
             elif kind == b"balance":
-                asset = rest.partition(b"/")[2].decode()
-                available, held = cast("tuple[int, int]", decode_row(data))
-                total = sums.setdefault(asset, [0, 0])
-                total[0] += available
-                total[1] += held
-        return tuple(
-            Audit(asset, supplies.get(asset, 0), *sums.get(asset, [0, 0])) for asset in sorted({*supplies, *sums})
-        )
+                total = sums.setdefault(rest.partition(b"/")[2].decode(), [0, 0, 0, 0])
+                available, held = cast(BalanceRow, decode_row(data))
+                total[1] += available
+                total[2] += held
+            elif kind == b"hold":
+                asset, _, amount, _, _, _, _, _, status, _ = cast(HoldRow, decode_row(data))
+                sums.setdefault(asset, [0, 0, 0, 0])[3] += amount if status == layout.OPEN else 0
+        return tuple(Audit(asset, *sums[asset]) for asset in sorted(sums))
 
     def asset(self, identity: str) -> AssetRow | None:
         """The asset's row: issuer, kind, currency, decimals, flags."""

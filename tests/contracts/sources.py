@@ -1,0 +1,102 @@
+"""Contracts that only the tests deploy."""
+
+ESCROW = '''
+"""Holds, as a contract makes them."""
+
+from hansa import Address, Amount, Asset, action, ctx, ledger
+
+
+@action
+def hold(asset: Asset, to: Address, amount: Amount, expires_ms: int) -> str:
+    return ledger.hold(asset, ctx.sender, amount, to, expires_ms, "escrow")
+
+
+@action
+def post(name: str, amount: Amount) -> None:
+    ledger.post_hold(name, amount, "escrow")
+
+
+@action
+def void(name: str) -> None:
+    ledger.void_hold(name)
+
+
+@action
+def expire(name: str) -> None:
+    ledger.expire_hold(name)
+'''
+
+NOTES = '''
+"""Storage, events, nested calls and things that go wrong."""
+
+from hansa import Address, Amount, Asset, Map, Value, action, call, ctx, emit, ledger, query, require
+
+notes: Map[str, list[int]] = Map()
+count: Value[int] = Value(0)
+
+
+@action
+def write(name: str, numbers: list[int]) -> int:
+    notes[name] = numbers
+    count.set(count.get() + 1)
+    emit("written", name=name, by=ctx.sender)
+    return count.get()
+
+
+@action
+def forget(name: str) -> None:
+    del notes[name]
+
+
+@action
+def spin() -> int:
+    total = 0
+    while True:
+        total += 1
+    return total
+
+
+@action
+def deny(code: str) -> None:
+    emit("about_to_fail", code=code)
+    require(False, "denied", code)
+
+
+@action
+def steal(asset: Asset, victim: Address, amount: Amount) -> None:
+    ledger.transfer(asset, victim, ctx.sender, amount, "theft")
+
+
+@action
+def relay(contract: str, method: str, argument: str) -> None:
+    call(Address(contract), method, argument)
+
+
+@action
+def flood(times: int) -> None:
+    for index in range(times):
+        emit("flood", index=index, text="x" * 1000)
+
+
+@action
+def forge(victim: Address) -> None:
+    emit("journal", purpose="forged", legs=[["USD.alpine", victim, 1000000]])
+
+
+@query
+def read(name: str) -> list[int]:
+    return notes[name]
+
+
+@query
+def who() -> Address:
+    return ctx.caller
+
+
+@query
+def endless() -> int:
+    total = 0
+    while True:
+        total += 1
+    return total
+'''
