@@ -111,6 +111,12 @@ def test_key_of_another_purpose(plain: Path, tmp_path: Path) -> None:
     assert refusal(tmp_path / "account.key", Purpose.VOTE, WORD) == cannot_open(tmp_path / "account.key")
 
 
+def test_relabelled_key_does_not_open(sealed: Path) -> None:
+    """The purpose is authenticated: a vote key passed off as the node's fails even under the right passphrase."""
+    sealed.write_text(json.dumps(json.loads(sealed.read_text()) | {"purpose": "node"}))
+    assert refusal(sealed, Purpose.NODE, WORD) == cannot_open(sealed).replace("vote key:", "node key:")
+
+
 def test_spoilt_plain_file(plain: Path) -> None:
     whole = plain.read_bytes()
     document = json.loads(whole)
