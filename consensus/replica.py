@@ -61,6 +61,8 @@ class Replica:
         self._decided_signatures = {} if start.decided is None else dict(start.decided.certificate.signatures)
         self._height: Height | None = None
         self._buffer: dict[tuple[str, type, int], Received] = {}
+        self._journal = start.signed
+        """What the undecided height starts from, once its validators are known."""
         self._newest: dict[str, SignedVote] = {}
         self._sign_above: int | None = None
         self._work_pending = False
@@ -333,6 +335,8 @@ class Replica:
         if validators is None:
             return False
         self._height = self._make_height(validators)
+        self._height.restore([item for item in self._journal if item.request.vote.height == number])
+        self._journal = ()
         self._buffer = {key: event for key, event in self._buffer.items() if key[2] >= number}
         now = [key for key in self._buffer if key[2] == number]
         for event in [self._buffer.pop(key) for key in now]:
@@ -459,9 +463,6 @@ class Replica:
                 self._checkpoints.signed(SignedVote(signed.request.vote, own, signed.signature))
         if start.decided is not None:
             self._note_signers(start.decided.certificate)
-        if self._begin() and start.signed:
-            assert self._height is not None
-            self._height.restore([item for item in start.signed if item.request.vote.height == self.height])
 
 
 def _age(signed: SignedVote) -> tuple[int, int, bool]:
