@@ -18,6 +18,7 @@ from genesis.ceremony import MemberKeys
 from genesis.document import DOCUMENT_CHARS_MAX, Deployment, Genesis, Settlement
 from genesis.member import Account, Function, Member, Role
 from node import configuration as configuration_file
+from node import journal
 from node.configuration import Configuration, KeySettings
 from node.home import Home
 from node.keystore import Cost, Passphrase, Purpose, find_passphrase, generate, write_key, write_new_file
@@ -81,6 +82,7 @@ def initialise(
     home.path.mkdir(mode=0o700, parents=True, exist_ok=True)
     home.keys.mkdir(mode=0o700)
     home.data.mkdir(mode=0o700)
+    journal.create(home.journal)  # now, because a running node takes a missing journal for a lost one
     _write_keys(home, node, vote, account, passphrase, cost)
     write_new_file(home.member, text.encode(), PUBLIC_FILE_MODE)
     write_new_file(home.configuration, configuration_file.render(configuration).encode(), PUBLIC_FILE_MODE)

@@ -4,6 +4,7 @@ One LevelDB, written without sync: the journal keeps what is not durable here ye
 forget. Rows, by their first byte:
 
     b  height             block, certificate, transactions
+    d  block digest       height
     t  transaction id     height and index: an id that is here never executes again
     x  height             state root, receipts root, V(height + L)
     c  height             checkpoint certificate
@@ -76,6 +77,7 @@ class Chain:
         changes: dict[bytes, bytes | None] = {
             b"t" + entry[:DIGEST_BYTES]: _PLACE.pack(block.height, index) for index, entry in enumerate(block.entries)
         }
+        changes[b"d" + block.digest] = _HEIGHT.pack(block.height)
         changes[_row(b"b", block.height)] = codec.pack(decided.to_value())
         changes[_META] = codec.pack([block.height, block.digest, rotation])
         self._database.write(changes, sync=False)
@@ -89,6 +91,11 @@ class Chain:
     def encoded(self, height: int) -> bytes | None:
         """The packed ``DecidedBlock`` of a height, for answers that pass it on unread."""
         return self._database.get_verified(_row(b"b", height))
+
+    def height_of(self, digest: bytes) -> int | None:
+        """Height of the block with that digest, None if there is none."""
+        row = self._database.get_verified(b"d" + digest)
+        return None if row is None else int(_HEIGHT.unpack(row)[0])
 
     def blocks(self, first_height: int) -> Iterator[DecidedBlock]:
         """The blocks from a height on."""
