@@ -75,6 +75,8 @@ def test_home_of_a_validator(homes: list[Home]) -> None:
     assert files(home.path) == {
         "config.toml": 0o644,
         "data": 0o700,
+        "data/journal": 0o700,
+        "data/journal/00000001.journal": 0o600,
         "keys": 0o700,
         "keys/account.key": 0o600,
         "keys/node.key": 0o600,
