@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from consensus import events as core
 from consensus import messages
-from consensus.messages import DecidedMessage, SignedVote
+from consensus.messages import DecidedMessage
 from consensus.replica import Replica
 from consensus.safety import SignRequest
 from node import records, seams
@@ -42,6 +42,9 @@ LAZY_SYNC_MS = 5
 
 JOURNAL_BYTES_MAX = 64 * 1024 * 1024
 """Beyond this the journal is compacted once a height is appended."""
+
+WITHOUT_BODIES, WITH_BODIES = 0, 1
+"""How a block of the undecided height stands in the journal."""
 
 HEARTBEATS_MISSED = 2
 """After this many heartbeats without a block a replica takes it that there is work for its view timer."""
@@ -78,7 +81,6 @@ class Driver:
         self._replica = parts.replica
         self._executed_height = parts.executed_height
         self._executing: dict[int, Block] = {}
-        self._newest_votes: dict[str, SignedVote] = {}
         self._verifications: dict[int, Callable[[Sequence[bool]], None]] = {}
         self._next_verification = 0
         self._next_token = 0
@@ -130,8 +132,8 @@ class Driver:
         self._turn()
 
     def newest_vote(self, member: str) -> bytes:
-        """Newest vote that ``member`` sent, for its handshake after a restart; empty for none."""
-        signed = self._newest_votes.get(member)
+        """Newest vote of ``member`` that this node holds, for the handshake after its restart; empty for none."""
+        signed = self._replica.newest_votes().get(member)
         return b"" if signed is None else codec.pack(signed.to_value())
 
     @property
@@ -219,14 +221,17 @@ class Driver:
                 self._replica.step(answer)
 
     def _journal_block(self, block: Block | None) -> None:
-        """A block and its bodies go to the journal once, before anything signed about it."""
-        if block is None or block.digest in self._journalled:
+        """A block goes to the journal before anything signed about it, and its bodies as soon as they are here."""
+        if block is None or self._journalled.get(block.digest) == WITH_BODIES:
             return
         bodies = self.delivery.bodies(block)
-        if bodies is not None:
-            encoded = [transaction.encoded for transaction in bodies]
-            self._parts.journal.append(records.block_record(block, encoded))
-            self._journalled[block.digest] = block.height
+        if bodies is None:
+            if block.digest not in self._journalled:
+                self._parts.journal.append(records.block_record(block, None))
+                self._journalled[block.digest] = WITHOUT_BODIES
+        else:
+            self._parts.journal.append(records.block_record(block, [item.encoded for item in bodies]))
+            self._journalled[block.digest] = WITH_BODIES
 
     # --------------------------------------------------------------------------------- decided and executed
 
@@ -242,7 +247,7 @@ class Driver:
         expired = self._parts.pool.expire(block.header.timestamp_ms)
         if expired:
             self._parts.listener.expired(expired)
-        self._journalled = {digest: height for digest, height in self._journalled.items() if height > block.height}
+        self._journalled.clear()
         if self._parts.journal.size_bytes > JOURNAL_BYTES_MAX:
             self.compact()
 
@@ -257,8 +262,8 @@ class Driver:
         snapshot = []
         for block in blocks.values():
             bodies = self.delivery.bodies(block)
-            assert bodies is not None, "bodies are kept until their block is appended"
-            snapshot.append(records.block_record(block, [transaction.encoded for transaction in bodies]))
+            encoded = None if bodies is None else [transaction.encoded for transaction in bodies]
+            snapshot.append(records.block_record(block, encoded))
         snapshot.extend(records.request_record(request) for request in kept)
         if self._parts.signer is not None:
             snapshot.append(records.safety_record(self._parts.signer.record))
@@ -288,7 +293,10 @@ class Driver:
         self.catch_up.left(event.member)
 
     def _ask_guard(self, member: str | None, newest_vote: bytes) -> None:
-        allowed = None if self._guard is None else self._guard.joined(member, newest_vote, self._next_height())
+        if self._guard is None:
+            return
+        known_height = min(self._next_height(), self._executed_height + self._parts.parameters.execution_lag)
+        allowed = self._guard.joined(member, newest_vote, known_height)
         if allowed is not None:
             if allowed:
                 self._parts.listener.log(
@@ -302,22 +310,7 @@ class Driver:
         except Invalid as error:
             self._reject(event.member, error)
             return
-        self._remember_vote(event.member, message)
         self._replica.step(core.Received(message, event.member, self._parts.clock.now_ms()))
-
-    def _remember_vote(self, member: str, message: messages.Message) -> None:
-        """Keep the newest vote that a peer sent of its own: what it is told after it has lost its memory."""
-        if not isinstance(message, messages.SignedMessage):
-            return
-        signed = messages.signed_vote_of(message)
-        known = self._newest_votes.get(member)
-        if (
-            isinstance(signed.vote, Checkpoint)
-            or self._parts.validators.member_at(signed.height, signed.signer) != member
-        ):
-            return
-        if known is None or (signed.height, _view(signed)) >= (known.height, _view(known)):
-            self._newest_votes[member] = signed
 
     def _bulk_frame(self, event: seams.BulkFrame) -> None:
         try:
@@ -457,7 +450,3 @@ class Driver:
 
 def _name(timer: core.Timer) -> str:
     return f"{timer.kind.value} {timer.height} {timer.view}"
-
-
-def _view(signed: SignedVote) -> int:
-    return 0 if isinstance(signed.vote, Checkpoint) else signed.vote.view

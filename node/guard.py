@@ -30,7 +30,7 @@ class AmnesiaGuard:
     def joined(self, member: str | None, newest_vote: bytes, height: int) -> int | None:
         """A peer has said what it holds; None for the node itself, which asks once at the start.
 
-        :param height: the first undecided height; its validators count.
+        :param height: the validators of this height count: the first undecided one, or the last with a known set.
         :returns: the height up to which to abstain (0: none), once, when enough have spoken; else None.
         """
         if self._is_open:

@@ -39,10 +39,3 @@ class ValidatorHistory:
         validators = self.find(height)
         assert validators is not None, f"V({height}) is not known yet"
         return validators
-
-    def member_at(self, height: int, index: int) -> str | None:
-        """Member id of a validator of a height that somebody claims; None when there is none."""
-        validators = self.find(height)
-        if validators is None or index >= len(validators):
-            return None
-        return validators.validators[index].member

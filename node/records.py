@@ -1,6 +1,7 @@
 """What the journal holds: blocks with their bodies, what was signed, and what was decided.
 
-A block is journalled once, with its bodies, before anything is signed about it; requests name it by its digest.
+A block is journalled before anything is signed about it, with its bodies as soon as they are here (a PREPARE needs
+them, a COMMIT on the strength of others' PREPAREs does not); requests name it by its digest.
 Compacting the journal leaves the blocks and requests of the undecided height, and then the vote record as it is.
 After a restart ``read`` gives back what the chain does not have yet.
 """
@@ -34,8 +35,8 @@ SAFETY = 4
 class Recovered:
     """What the journal gave back."""
 
-    blocks: dict[bytes, tuple[Block, tuple[bytes, ...]]] = field(default_factory=dict)
-    """Block and encoded transactions by the block's digest."""
+    blocks: dict[bytes, tuple[Block, tuple[bytes, ...] | None]] = field(default_factory=dict)
+    """Block and encoded transactions (None: its bodies were not here) by the block's digest."""
     requests: list[SignRequest] = field(default_factory=list)
     """Everything signed, in order."""
     record: safety.Record = safety.NOTHING_SIGNED
@@ -51,12 +52,14 @@ class Recovered:
         if certificate is None or isinstance(certificate.vote, votes.Checkpoint):
             return None
         found = self.blocks.get(certificate.vote.digest)
-        return None if found is None else DecidedBlock(found[0], certificate, found[1])
+        if found is None or found[1] is None:
+            return None
+        return DecidedBlock(found[0], certificate, found[1])
 
 
-def block_record(block: Block, transactions: Sequence[bytes]) -> Record:
-    """A block with its bodies."""
-    return Record(BLOCK, codec.pack([block.to_value(), list(transactions)]))
+def block_record(block: Block, transactions: Sequence[bytes] | None) -> Record:
+    """A block with its bodies, or without them."""
+    return Record(BLOCK, codec.pack([block.to_value(), transactions]))
 
 
 def request_record(request: SignRequest) -> Record:
@@ -95,9 +98,13 @@ def read(records: Iterable[Record]) -> Recovered:
 
 
 def _read_block(recovered: Recovered, value: codec.Value) -> None:
-    block_value, transactions = codec.fields(value, list, list)
+    block_value, listed = codec.fields(value, list, (list, type(None)))
     block = Block.from_value(block_value)
-    recovered.blocks[block.digest] = block, tuple(codec.blob(encoded) for encoded in codec.items(transactions, 1 << 20))
+    transactions = None
+    if listed is not None:
+        transactions = tuple(codec.blob(encoded) for encoded in codec.items(listed, codec.INT_MAX))
+    if transactions is not None or block.digest not in recovered.blocks:
+        recovered.blocks[block.digest] = block, transactions
 
 
 def _read_request(recovered: Recovered, value: codec.Value) -> None:

@@ -22,13 +22,15 @@ from state.transaction import Transaction
 
 
 def replay(
-    chain: Chain, recovered: Recovered, history: ValidatorHistory
+    chain: Chain, recovered: Recovered, history: ValidatorHistory, world_height: int
 ) -> Generator[tuple[Block, list[Transaction]], Outcome, int]:
-    """Append what only the journal has, and have every block executed whose outcome is not noted.
+    """Append what only the journal has, and have executed what the world lacks or the chain has not noted.
+
+    :param world_height: the height of the world state on disk.
 
     Yields blocks with their bodies, in order; the caller sends each one's outcome. Returns the executed height.
     """
-    height = chain.height
+    height = min(chain.height, world_height)
     while height and chain.outcome(height) is None:
         height -= 1
     while True:

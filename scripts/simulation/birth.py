@@ -1,0 +1,85 @@
+"""What a simulated network is born with, and the payments that its banks make."""
+
+from functools import cache
+from random import Random
+
+from contracts.genesis_state import GenesisContract, GenesisMember, GenesisState, validators_of
+from contracts.library import read_library
+from state.address import account_address
+from state.digest import genesis_digest
+from state.keys import KeyPair
+from state.parameters import ChainParameters
+from state.policy import Policy
+from state.transaction import Body, Call, Transaction, sign
+from state.validators import ValidatorSet
+
+GENESIS_MS = 1_700_000_000_000
+CHAIN_ID = genesis_digest(b"simulation")
+PARAMETERS = ChainParameters()
+AGENT = "agent"
+FUEL = 1_000_000
+ISSUED = 1_000_000
+SALT = bytes(16)
+
+
+def bank(index: int) -> str:
+    """Member id of the bank with that index."""
+    return f"bank{index:02d}"
+
+
+@cache
+def vote_key(member: str) -> KeyPair:
+    """The validator's key."""
+    return KeyPair.from_seed(member.encode().ljust(32, b"v"))
+
+
+@cache
+def account_key(member: str) -> KeyPair:
+    """The key of the member's own account."""
+    return KeyPair.from_seed(member.encode().ljust(32, b"a"))
+
+
+@cache
+def address(member: str) -> str:
+    """Address of the member's own account."""
+    return account_address(PARAMETERS.address_prefix, Policy.of_key(account_key(member).public).encode(), SALT)
+
+
+@cache
+def genesis(count: int) -> GenesisState:
+    """Banks that vote, and a settlement agent that does not."""
+    names = [bank(index) for index in range(count)]
+    members = [_member(name, "bank", vote_key(name).public) for name in names]
+    members.append(_member(AGENT, "settlement_agent", None))
+    contracts = tuple(GenesisContract(name, source) for name, source in read_library().items())
+    return GenesisState(GENESIS_MS, PARAMETERS, tuple(members), (("USD", AGENT),), contracts)
+
+
+def validators(count: int) -> ValidatorSet:
+    """V(1)."""
+    return validators_of(genesis(count))
+
+
+def issue(random: Random, member: str, now_ms: int) -> Transaction:
+    """The agent gives a bank settlement money."""
+    return _send(random, AGENT, Call("bank_money", 1, "issue", ["USD", address(member), ISSUED, "start"]), now_ms)
+
+
+def payment(random: Random, count: int, now_ms: int) -> Transaction:
+    """One bank pays another; now and then more than it has."""
+    payer, payee = random.sample(range(count), 2)
+    amount = random.randint(1, ISSUED // 20)
+    call = Call("payments", 1, "settle", [address(bank(payee)), "USD", amount, "simulated"])
+    return _send(random, bank(payer), call, now_ms)
+
+
+def _send(random: Random, member: str, call: Call, now_ms: int) -> Transaction:
+    valid_until_ms = now_ms + PARAMETERS.transaction_window_ms // 2
+    body = Body(CHAIN_ID, address(member), random.randbytes(16), valid_until_ms, None, FUEL, (call,), ())
+    return sign(body, [account_key(member)])
+
+
+def _member(name: str, role: str, key: bytes | None) -> GenesisMember:
+    lei = name.upper().ljust(20, "0")
+    policy = Policy.of_key(account_key(name).public)
+    return GenesisMember(name, name, lei, "CH", role, policy, SALT, key, None)
