@@ -79,6 +79,7 @@ class Body:
         self.effects = Effects()
         self.scopes: list[dict[str, None]] = []
         self.loops = 0
+        self.iterables = 0
 
     def report(self, node: ast.AST, rule: str, reason: str, fix: str) -> None:
         line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0) + 1
@@ -113,7 +114,7 @@ class Body:
         scope[name] = None
 
     def block(self, body: Sequence[ast.stmt], depth: int) -> None:
-        if depth > BLOCK_DEPTH_MAX:
+        if body and depth > BLOCK_DEPTH_MAX:
             self.report(
                 body[0],
                 "source.depth",
@@ -392,11 +393,11 @@ class Body:
     def compare(self, node: ast.Compare) -> None:
         operands = [node.left, *node.comparators]
         for middle in operands[1:-1]:
-            if not simple(middle):
+            if self.iterables and not simple(middle):
                 self.report(
                     middle,
                     "compare.chain",
-                    "the middle of a chained comparison is worked out twice",
+                    "a call in the middle of a chained comparison, in what a comprehension walks",
                     "put it in a local first",
                 )
         for op, right in zip(node.ops, node.comparators, strict=True):
@@ -447,7 +448,9 @@ class Body:
     def comprehension(self, node: ast.ListComp | ast.DictComp | ast.GeneratorExp) -> None:
         scope: dict[str, None] = {}
         for index, generator in enumerate(node.generators):
+            self.iterables += 1
             self.expression(generator.iter)
+            self.iterables -= 1
             if index == 0:
                 self.scopes.append(scope)
             if generator.is_async:

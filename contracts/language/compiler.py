@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from contracts.language import access, operators
+from contracts.language.annotations import RecordType
 from contracts.language.faults import fail
 from contracts.language.fuel import (
     CALL_DEPTH_MAX,
@@ -34,7 +35,7 @@ from contracts.language.program import Function, Program
 from contracts.language.source import FORMAT_SPEC
 from contracts.language.values import Record
 
-from contracts.language.annotations import RecordType  # isort: skip
+from contracts.language.bodies import simple  # isort: skip
 
 FILE_NAME: Final = "<contract>"
 
@@ -365,17 +366,25 @@ class _Compiler:
     def compare(self, node: ast.Compare) -> ast.expr:
         left, parts = node.left, []
         for op, right in zip(node.ops, node.comparators, strict=True):
-            parts.append(self.comparison(left, op, right))
-            left = right
+            if right is not node.comparators[-1] and not simple(right):
+                parts.append(self.comparison(left, op, right, name := self.temporary()))
+                left = _load(name)
+            else:
+                parts.append(self.comparison(left, op, right))
+                left = right
         return parts[0] if len(parts) == 1 else ast.BoolOp(op=ast.And(), values=parts)
 
-    def comparison(self, left: ast.expr, op: ast.cmpop, right: ast.expr) -> ast.expr:
+    def comparison(self, left: ast.expr, op: ast.cmpop, right: ast.expr, keep: str = "") -> ast.expr:
+        """``left op right``; where ``keep`` names a temporary, ``right`` is worked out once and kept in it."""
         if isinstance(op, ast.Is | ast.IsNot):
             return ast.Compare(left=self.expression(left), ops=[op], comparators=[_constant(None)])
         if isinstance(op, ast.In | ast.NotIn) and isinstance(right, ast.Name) and right.id in self.program.storage:
             helper = "_map_has" if isinstance(op, ast.In) else "_map_lacks"
             return _call(helper, _load("_s_" + right.id), self.expression(left))
-        return _call("_o_" + type(op).__name__, self.expression(left), self.expression(right))
+        second = self.expression(right)
+        if keep:
+            second = ast.NamedExpr(target=ast.Name(id=keep, ctx=ast.Store()), value=second)
+        return _call("_o_" + type(op).__name__, self.expression(left), second)
 
     def piece(self, node: ast.expr) -> ast.expr:
         if isinstance(node, ast.Constant):

@@ -38,7 +38,13 @@ STEP_FUEL: Final = 6
 DISPLAY_ITEM_FUEL: Final = 4
 DICT_ITEM_FUEL: Final = 20
 ITEM_FUEL: Final = 4
-"""One element copied, compared, walked or measured by a helper."""
+"""One element copied, compared or walked by a helper."""
+MEASURE_FUEL: Final = 12
+"""One node visited to price a comparison."""
+CONVERT_FUEL: Final = 30
+"""One element checked and copied across the seam to the ledger."""
+METHOD_FUEL: Final = 20
+"""A method of a text, besides its call."""
 SORT_FUEL: Final = 6
 """One comparison of a sort; n·log2(n) of them are charged."""
 TEXT_SHIFT: Final = 5

@@ -14,6 +14,7 @@ from contracts.language.fuel import (
     ITEM_BYTES,
     ITEM_FUEL,
     LIST_BYTES,
+    METHOD_FUEL,
     SLOT_BYTES,
     TEXT_BYTES,
     TEXT_SHIFT,
@@ -173,11 +174,12 @@ def _dict_values(values: dict[Any, Any]) -> list[Any]:
 
 def _pay_pass(value: Any) -> None:
     """One walk over a text that makes another of its size."""
-    charge(len(value) >> 2)
+    charge(METHOD_FUEL + (len(value) >> 2))
     charge_text(len(value))
 
 
 def _pay_search(value: Any, pattern: Any) -> None:
+    charge(METHOD_FUEL)
     contains(_same(value, pattern), value)
 
 
@@ -226,7 +228,7 @@ def _replace(value: Any, old: Any, new: Any) -> Any:
     _pay_search(value, _same(value, old))
     found = value.count(old)
     size = len(value) + found * (len(_same(value, new)) - len(old))
-    charge(found * ITEM_FUEL)
+    charge(3 * METHOD_FUEL + found * ITEM_FUEL)
     charge_text(max(size, len(value)))
     return value.replace(old, new)
 
@@ -243,6 +245,7 @@ def _split(value: Any, separator: Any = None) -> list[Any]:
     _pay_search(value, _same(value, separator))
     if not separator:
         raise ValueError
+    charge(METHOD_FUEL)
     charge_list(value.count(separator) + 1, ITEM_BYTES + TEXT_BYTES)
     charge_text(len(value))
     return value.split(separator)  # type: ignore[no-any-return]
@@ -255,7 +258,7 @@ def _splitlines(value: str) -> list[str]:
 def _join(separator: Any, values: Any) -> Any:
     if type(values) is not list and type(values) is not tuple:
         raise TypeError
-    charge(len(values) * ITEM_FUEL)
+    charge(METHOD_FUEL + len(values) * ITEM_FUEL)
     size = len(separator) * len(values)
     for value in values:
         size += len(_same(separator, value))
@@ -282,7 +285,7 @@ def _classifier(name: str) -> Method:
     function = getattr(str, name)
 
     def classify(value: str) -> Any:
-        charge(len(value) >> 2)
+        charge(METHOD_FUEL + (len(value) >> 2))
         return function(_ascii(value))
 
     return classify
@@ -302,6 +305,7 @@ def _filler(name: str) -> Method:
     def fill(value: str, width: Any, padding: Any = " ") -> str:
         if len(text(padding)) != 1:
             raise ValueError
+        charge(METHOD_FUEL)
         missing = max(min(integer(width), TEXT_MAX + 1) - len(value), 0)
         charge_text(len(value) + missing)
         return padding * missing + value if name == "rjust" else value + padding * missing  # type: ignore[no-any-return]
@@ -310,6 +314,7 @@ def _filler(name: str) -> Method:
 
 
 def _zfill(value: str, width: Any) -> str:
+    charge(METHOD_FUEL)
     missing = max(min(integer(width), TEXT_MAX + 1) - len(value), 0)
     charge_text(len(value) + missing)
     sign = value[:1] if value[:1] in ("+", "-") else ""

@@ -193,6 +193,8 @@ class _Scanner:
         if following in (".", "e", "E", "j", "J") and following:
             self.report(at, "number.float", "floats and complex numbers are not exact",
                         "use integers in minor units and mul_div")
+            while end < len(self.text) and (self.text[end].isalnum() or self.text[end] in "._"):
+                end += 1
         elif following and (following.isalnum() or following == "_"):
             self.report(at, "number.form", "a letter follows a number directly", "put a space between them")
         return end

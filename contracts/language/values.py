@@ -13,11 +13,12 @@ from contracts.language.annotations import DeclaredType, RecordType
 from contracts.language.constants import ADDRESS_CHARACTERS_MAX, AMOUNT_BITS_MAX
 from contracts.language.faults import fail
 from contracts.language.fuel import (
+    CONVERT_FUEL,
     DICT_BYTES,
     DICT_ITEM_BYTES,
     ITEM_BYTES,
-    ITEM_FUEL,
     LIST_BYTES,
+    MEASURE_FUEL,
     RECORD_BYTES,
     TEXT_BYTES,
     TEXT_SHIFT,
@@ -65,9 +66,9 @@ def measure(value: Any, meter: Meter, depth: int = 0) -> None:
     """Charges for visiting ``value`` as if nothing in it were shared. Raises: ContractError (depth, type)."""
     kind = type(value)
     if kind is str or kind is bytes:
-        cost = ITEM_FUEL + (len(value) >> TEXT_SHIFT)
+        cost = MEASURE_FUEL + (len(value) >> TEXT_SHIFT)
     else:
-        cost = ITEM_FUEL
+        cost = MEASURE_FUEL
     meter.left -= cost
     if meter.left < 0:
         exhausted(meter)
@@ -92,7 +93,7 @@ def measure(value: Any, meter: Meter, depth: int = 0) -> None:
 def plain_size(value: Plain) -> int:
     """The size of a plain value in bytes, near enough to its encoding and the same everywhere."""
     if type(value) is str:
-        return 4 + (len(value) if value.isascii() else len(value.encode()))
+        return 4 + (len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass")))
     if type(value) is bytes:
         return 4 + len(value)
     if type(value) is list:
@@ -101,7 +102,7 @@ def plain_size(value: Plain) -> int:
 
 
 def _charge_items(meter: Meter, count: int, size: int) -> None:
-    meter.left -= count * ITEM_FUEL
+    meter.left -= (count + 1) * CONVERT_FUEL
     meter.memory -= size
     if meter.left < 0 or meter.memory < 0:
         exhausted(meter)

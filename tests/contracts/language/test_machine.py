@@ -1,0 +1,213 @@
+"""Running a compiled contract: the sample contract, plain values, errors, queries, calls between contracts."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts.language import CallContext, ContractError, Meter, OutOfFuel, Plain, compile_contract, run
+from contracts.language.machine import COMPILED_MAX, _cache
+from contracts.language.operators import cell
+from tests.contracts.language.memory_host import MemoryHost
+from tests.contracts.language.programs import PRELUDE, module
+
+SAMPLE = Path(__file__).with_name("sample_contract.py")
+ROOT = Path(__file__).parents[3]
+
+
+def call(source: bytes, method: str, *args: Plain, host: MemoryHost | None = None, fuel: int = 10**6) -> Plain:
+    meter = Meter(fuel)
+    host = host or MemoryHost()
+    host.meter = meter
+    return run(compile_contract(source), method, list(args), host, meter)
+
+
+def refusal(source: bytes, method: str, *args: Plain, host: MemoryHost | None = None) -> tuple[str, str]:
+    with pytest.raises(ContractError) as caught:
+        call(source, method, *args, host=host)
+    return caught.value.code, caught.value.message
+
+
+def test_sample_contract_runs() -> None:
+    source, host = SAMPLE.read_bytes(), MemoryHost()
+    assert call(source, "join", "Anna", host=host) is None
+    assert call(source, "pay", "EUR@bank", 1_000, host=host) == 995
+    assert call(source, "pay", "EUR@bank", 1_000, host=host) == 1_990
+    assert host.asked == [
+        ("transfer", ("EUR@bank", "hsa1sender", "hsa1contract", 1_000, "savings", "Anna")),
+    ] * 2
+    assert host.events == [("Joined", {"member": "hsa1sender", "name": "Anna"})]
+    member = ["Anna", 1_990, 1_700_000_000_000, ["000007 995", "000007 995"], None]
+    assert host.stored == {
+        ("members", ("hsa1sender",)): member,
+        ("limits", ("hsa1sender", "EUR")): 1_000,
+        ("limits", ("hsa1sender", "USD")): 1_000,
+        ("total", None): 1_990,
+    }
+    assert call(source, "member_of", "hsa1sender", host=host) == member
+    assert call(source, "member_of", "hsa1other", host=host) is None
+    assert call(source, "top_payers", ["hsa1other", "hsa1sender"], host=host) == [["hsa1sender", 1_990]]
+    assert refusal(source, "join", "Anna", host=host) == ("already_member", "hsa1sender is a member")
+    host.context = CallContext("hsa1other", "hsa1other", "hsa1contract", 8, 1, b"\x12" * 32)
+    assert refusal(source, "pay", "EUR@bank", 5, host=host) == ("not_member", "join first")
+
+
+def test_sample_contract_is_accepted_by_mypy() -> None:
+    pytest.importorskip("mypy")
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--no-incremental", "--config-file=", str(SAMPLE)],
+        cwd=ROOT, env={"MYPYPATH": str(ROOT / "contracts" / "stubs"), "PATH": ""},
+        capture_output=True, text=True, check=False, timeout=120)
+    assert done.stdout == "Success: no issues found in 1 source file\n"
+
+
+@pytest.mark.parametrize(
+    ("method", "args", "code"),
+    [
+        ("absent", [], "method"),
+        ("fee_of", [1], "method"),
+        ("__init__", [], "method"),
+        ("join", [], "argument_count"),
+        ("join", ["a", None, 1], "argument_count"),
+        ("join", [1], "argument"),
+        ("join", [b"a"], "argument"),
+        ("join", ["\ud800"], "argument"),
+        ("pay", ["EUR", -1], "argument"),
+        ("pay", ["EUR", True], "argument"),
+        ("pay", ["EUR", 2**127], "argument"),
+        ("pay", ["", 1], "argument"),
+        ("pay", ["é", 1], "argument"),
+        ("pay", ["x" * 200, 1], "argument"),
+        ("top_payers", ["a"], "argument"),
+        ("top_payers", [[1]], "argument"),
+        ("top_payers", [[], (1).to_bytes(33, "big")], "argument"),
+    ],
+)
+def test_arguments_are_held_to_their_types(method: str, args: list[Plain], code: str) -> None:
+    assert refusal(SAMPLE.read_bytes(), method, *args)[0] == code
+
+
+@pytest.mark.parametrize("number", [0, -1, 2**63, 2**64 - 1, 2**64, -(2**63), -(2**63) - 1, 2**256 - 1, 1 - 2**256])
+def test_integers_cross_the_seam_whole(number: int) -> None:
+    source = (PRELUDE + "@action\ndef echo(n: int) -> int:\n    counts[0] = n\n    return counts[0]\n").encode()
+    plain = number if -(2**63) <= number < 2**64 else number.to_bytes(33, "big", signed=True)
+    assert call(source, "echo", plain) == plain
+
+
+def test_query_cannot_change_state_even_through_another_contract() -> None:
+    query = PRELUDE + "@query\ndef peek(c: Address) -> int:\n    n: int = call(c, 'main')\n    return n\n"
+    host = MemoryHost()
+    host.others = {"hsa1b": module("total.set(1)\nreturn 1")}
+    assert refusal(query.encode(), "peek", "hsa1b", host=host)[0] == "read_only"
+    host.others = {"hsa1b": module("return total.get() + 3")}
+    assert call(query.encode(), "peek", "hsa1b", host=host) == 3
+
+
+def test_nested_call_shares_fuel_and_leaves_no_trace() -> None:
+    outer = module("a: int = call(Address('hsa1b'), 'main')\nreturn a + ctx.height + total.get()")
+    host = MemoryHost()
+    host.others = {"hsa1b": module("total.set(40)\nreturn len(ctx.caller) + total.get()")}
+    before = (cell.host, cell.meter)
+    assert call(outer, "main", host=host) == len("hsa1contract") + 40 + 7
+    assert host.stored == {}
+    assert (cell.host, cell.meter) == before
+    host.others = {"hsa1b": module("while True:\n    pass")}
+    with pytest.raises(OutOfFuel):
+        call(outer, "main", host=host)
+    assert (cell.host, cell.meter) == before
+
+
+def test_call_depth_counts_across_contracts() -> None:
+    host = MemoryHost()
+    host.others = {"hsa1b": module("return down(40)")}
+    assert refusal(module("return deeper(30)").replace(b"@action\ndef main", b"def deeper(n: int) -> int:\n"
+        b"    if n:\n        return deeper(n - 1)\n    m: int = call(Address('hsa1b'), 'main')\n    return m\n\n\n"
+        b"@action\ndef main"), "main", host=host)[0] == "call_depth"
+
+
+class Broken(MemoryHost):
+    def storage_get(self, field: str, key: Any) -> Plain:
+        raise KeyError("our bug")
+
+
+def test_an_error_of_the_host_is_not_a_failure_of_the_contract() -> None:
+    with pytest.raises(KeyError, match="our bug"):
+        call(module("return total.get()"), "main", host=Broken())
+    assert cell.host is None
+
+
+def test_a_code_of_the_kernel_passes_through() -> None:
+    host = MemoryHost()
+    host.answers["withdraw_grant"] = ContractError("frozen", "the account is frozen")
+    source = module("ledger.withdraw_grant(ctx.sender, 'c')\nreturn 1")
+    assert refusal(source, "main", host=host) == ("frozen", "the account is frozen")
+
+
+def test_out_of_fuel_is_sticky() -> None:
+    meter = Meter(1_000)
+    with pytest.raises(OutOfFuel):
+        run(compile_contract(module("while True:\n    pass")), "main", [], MemoryHost(), meter)
+    assert meter.used == 1_000
+    with pytest.raises(OutOfFuel):
+        run(compile_contract(module("return 1")), "main", [], MemoryHost(), meter)
+
+
+@pytest.mark.parametrize("fuel", range(0, 1_600, 7))
+def test_any_limit_of_fuel_ends_in_the_result_or_out_of_fuel(fuel: int) -> None:
+    source = module("xs = [i for i in range(9)]\ncounts[1] = sum(xs)\nreturn counts[1]")
+    meter = Meter(10**6)
+    assert run(compile_contract(source), "main", [], MemoryHost(), meter) == 36
+    limited = Meter(fuel)
+    if fuel >= meter.used:
+        assert run(compile_contract(source), "main", [], MemoryHost(), limited) == 36
+        assert limited.used == meter.used
+    else:
+        with pytest.raises(OutOfFuel):
+            run(compile_contract(source), "main", [], MemoryHost(), limited)
+        assert limited.used == fuel
+
+
+def test_compiled_contracts_are_kept_up_to_a_limit() -> None:
+    first = compile_contract(b"A = 0\n")
+    assert compile_contract(b"A = 0\n") is first
+    for index in range(COMPILED_MAX):
+        compile_contract(b"B = %d\n" % index)
+    assert len(_cache) == COMPILED_MAX
+    assert compile_contract(b"A = 0\n") is not first
+
+
+def test_no_text_of_cpython_reaches_a_message() -> None:
+    for body in ("return 1 + 'a'", "return {'a': 1}['b']", "x = [1]\nreturn x.x", "return 1 // 0"):
+        code, message = refusal(module(body), "main")
+        assert message == ContractError(code).message
+        assert "0x" not in message
+        assert "/" not in message
+
+
+def test_abi() -> None:
+    described = compile_contract(SAMPLE.read_bytes()).abi()
+    assert list(described["actions"]) == ["join", "pay"]
+    assert described["actions"]["pay"] == {
+        "description": "Pays in; answers what the member has now.",
+        "params": [
+            {"name": "asset", "required": True, "schema": {"type": "string", "format": "asset"}},
+            {"name": "amount", "required": True,
+             "schema": {"type": "string", "pattern": "^(0|[1-9][0-9]*)$", "format": "amount"}},
+        ],
+        "result": {"type": "string", "pattern": "^(0|[1-9][0-9]*)$", "format": "amount"},
+    }
+    member = described["queries"]["member_of"]["result"]["anyOf"][0]
+    assert member["title"] == "Member"
+    assert list(member["properties"]) == ["name", "paid", "since_ms", "notes", "sponsor"]
+
+
+def test_a_warm_call_is_cheap() -> None:
+    source = module("return 1")
+    compiled, host, meter = compile_contract(source), MemoryHost(), Meter(10**12)
+    started = time.process_time()
+    for _ in range(2_000):
+        run(compiled, "main", [], host, meter)
+    assert (time.process_time() - started) / 2_000 < 100e-6
