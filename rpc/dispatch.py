@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from rpc import strict_json
-from rpc.errors import RpcError, error, from_invalid
+from rpc.errors import INTERNAL_ERROR, RpcError, error, from_invalid
 from state.errors import Invalid
 
 BATCH_ENTRIES_MAX = 1_000
@@ -148,8 +148,11 @@ class Dispatcher:
             result = await bound.method.handler(params)
         except RpcError as refusal:
             return _answer_to(envelope, refusal)
-        except Invalid as refusal:
-            return _answer_to(envelope, from_invalid(refusal))
+        except Invalid as fault:
+            refusal = from_invalid(fault)
+            if refusal.number == INTERNAL_ERROR:
+                self._logger.error("The method %s failed: %s", envelope.method, fault)
+            return _answer_to(envelope, refusal)
         except Exception:  # The connection's edge: a caller never sees a traceback.
             self._logger.exception("The method %s failed.", envelope.method[:64])
             return _answer_to(envelope, error("internal_error"))

@@ -74,11 +74,7 @@ _REASONS = {
     ),
     Reason.DUPLICATE: ErrorKind(TRANSACTION_REJECTED, "duplicate", "It is already there."),
     Reason.STRANGER: ErrorKind(TRANSACTION_REJECTED, "stranger", "The signer is not known to this network."),
-    Reason.NO_QUORUM: ErrorKind(INTERNAL_ERROR, "no_quorum", "A certificate has fewer signers than a quorum."),
     Reason.CONFLICT: ErrorKind(TRANSACTION_REJECTED, "conflict", "It contradicts what is recorded."),
-    Reason.BAD_PROOF: ErrorKind(INTERNAL_ERROR, "bad_proof", "A proof does not lead to its root."),
-    Reason.BAD_BLOCK: ErrorKind(INTERNAL_ERROR, "bad_block", "A block breaks a rule of validity."),
-    Reason.BAD_GENESIS: ErrorKind(INTERNAL_ERROR, "bad_genesis", "The genesis document breaks a rule."),
     Reason.FULL: ErrorKind(LIMIT_EXCEEDED, "full", "The pool has no room; send the same bytes later.", retryable=True),
     Reason.UNKNOWN: ErrorKind(NOT_FOUND, "unknown", "There is no such thing at this node."),
     Reason.UNAVAILABLE: ErrorKind(
@@ -132,8 +128,8 @@ def error(code: str, hint: str = "") -> RpcError:
 
 
 def from_invalid(invalid: Invalid) -> RpcError:
-    """What a caller learns of a refusal from below."""
-    return error(invalid.reason.value, invalid.detail)
+    """What a caller learns of a refusal from below. A reason that no caller can be the cause of is our own fault."""
+    return error(invalid.reason.value, invalid.detail) if invalid.reason in _REASONS else error("internal_error")
 
 
 def rejected(code: str, detail: str) -> RpcError:

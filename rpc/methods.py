@@ -15,6 +15,7 @@ from rpc.dispatch import Method
 from rpc.errors import CALL_FAILED, RpcError, error, rejected
 from rpc.text import argument_of, bytes_of, cursor_of, digest_of, hex_of, natural_of, optional_natural
 from state import codec, receipt, transaction
+from state.codec import Value
 from state.errors import Invalid, Reason
 from state.keys import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, SUITE_ED25519
 from state.transaction import KEYS_MAX, TRANSACTION_BYTES_MAX, TRANSACTION_VERSION, Body
@@ -360,7 +361,7 @@ def _unsigned(encoded: bytes) -> Body:
         raise Invalid(Reason.MALFORMED, "a transaction's body is a list of its fields")
     if keys := codec.items(value[-1], KEYS_MAX):
         return _assembled(encoded, len(keys))
-    placeholder = [[SUITE_ED25519, bytes(PUBLIC_KEY_BYTES)]]
+    placeholder: list[Value] = [[SUITE_ED25519, bytes(PUBLIC_KEY_BYTES)]]
     return replace(_assembled(codec.encode(TRANSACTION_VERSION, [*value[:-1], placeholder]), 1), keys=())
 
 

@@ -5,14 +5,12 @@ them, errors from the one table.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
+from rpc.dispatch import Method
 from rpc.errors import MESSAGES, TABLE, TRANSACTION_REJECTED, ErrorAnswer, ErrorData
-
-if TYPE_CHECKING:
-    from rpc.dispatch import Method
 
 OPENRPC_VERSION = "1.3.2"
 _REF = "#/components/schemas/{name}"
@@ -22,7 +20,7 @@ _EVERYWHERE = ("invalid_params", "internal_error")
 JsonObject = dict[str, Any]
 
 
-def document(methods: "Sequence[Method[Any]]", version: str) -> bytes:
+def document(methods: Sequence[Method[Any]], version: str) -> bytes:
     """The document, encoded."""
     types = [kind for method in methods for kind in (method.params, method.result)]
     schemas, components = msgspec.json.schema_components([*types, ErrorAnswer], ref_template=_REF)
@@ -51,7 +49,7 @@ def document(methods: "Sequence[Method[Any]]", version: str) -> bytes:
     )
 
 
-def _method(method: "Method[Any]", parameters: JsonObject, result: JsonObject) -> JsonObject:
+def _method(method: Method[Any], parameters: JsonObject, result: JsonObject) -> JsonObject:
     required = parameters.get("required", [])
     return {
         "name": method.name,

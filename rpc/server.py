@@ -77,6 +77,7 @@ class Server:
         """
         self._options = options
         self._logger = bounded_logger("hansa.rpc")
+        self.methods = tuple(method.name for method in methods)
         self._dispatcher = Dispatcher(methods, self._logger)
         self._readiness = readiness
         self._metrics = metrics
