@@ -22,15 +22,15 @@ from contracts.kernel.scope import Scope
 from contracts.language.faults import ContractError, OutOfFuel
 from contracts.language.fuel import Meter
 from contracts.language.kernel_interface import Plain
-from contracts.records import ResultRow, decode_row
-from state import codec, merkle
+from contracts.records import ResultRow, decode_row, encode_row
+from state import merkle
 from state.block import Block
 from state.codec import Value
 from state.digest import NO_DIGEST
 from state.overlay import Overlay
 from state.parameters import ChainParameters
 from state.receipt import OK, Receipt
-from state.transaction import Body, Transaction
+from state.transaction import Body, Call, Transaction
 from state.validators import ValidatorSet
 from state.world import HEIGHT_BEFORE_GENESIS, World
 
@@ -122,6 +122,7 @@ class Executor:
             for address in outcome.touched:
                 rows[records.history_key(address, at)] = transaction.id
         next_validators = members.validators_at(overlay, height + self.parameters.execution_lag)
+        assert next_validators is not None, "the sets from now on are known"
         receipts_root = merkle.root(leaves)
         result = ResultRow(
             block.digest, receipts_root, self.world.root, time_ms, len(receipts), failed_count, fuel_used
@@ -155,47 +156,42 @@ class Executor:
             assumes_authority=assumes_authority,
         )
         savepoint = overlay.savepoint()
-        results: tuple[Value, ...] = ()
-        code, message, charged = OK, "", False
+        admitted = False
         try:
             _admit(scope, body)
-            charged = True
+            admitted = True
             meter.charge(TRANSACTION_FUEL + KEY_FUEL * len(body.keys) + BYTE_FUEL * size)
-            results = tuple([self._call(scope, call_index, body) for call_index in range(len(body.calls))])
+            results = tuple([self._call(scope, call) for call in body.calls])
             scope.settle()
         except ContractError as error:
-            code, message = error.code, error.message
+            # A contract may choose any code, but not the one that says that all went well.
+            code, message = ("fault" if error.code == OK else error.code), error.message
         except OutOfFuel:
             code, message = "out_of_fuel", f"the fuel limit of {body.fuel_limit} was reached"
         except BaseException:
             overlay.rollback(savepoint)
             raise
-        fuel_used = meter.used if charged else 0
-        touched = {body.sender: None}
-        if body.fuel_payer is not None:
-            touched[body.fuel_payer] = None
-        if code == OK:
-            overlay.release(savepoint)
-            touched.update(scope.touched)
-            receipt = Receipt(transaction_id, OK, "", fuel_used, results, tuple(scope.events))
         else:
-            overlay.rollback(savepoint)
-            receipt = Receipt(transaction_id, code, message, fuel_used, (), ())
-        return Outcome(receipt, tuple(touched), tuple(scope.agreed.items()))
+            overlay.release(savepoint)
+            receipt = Receipt(transaction_id, OK, "", meter.used, results, tuple(scope.events))
+            return Outcome(receipt, tuple({**_senders(body), **scope.touched}), tuple(scope.agreed.items()))
+        overlay.rollback(savepoint)
+        # Who did not agree is not charged, and a stranger writes nothing into anybody's history.
+        receipt = Receipt(transaction_id, code, message, meter.used if admitted else 0, (), ())
+        return Outcome(receipt, tuple(_senders(body)) if admitted else (), tuple(scope.agreed.items()))
 
     def overlay(self) -> Overlay[Row]:
         """A fresh overlay on the state as it is."""
         return Overlay(self._read)
 
-    def _call(self, scope: Scope, index: int, body: Body) -> Value:
-        call = body.calls[index]
+    def _call(self, scope: Scope, call: Call) -> Value:
         deployed = self.contracts.find(scope.overlay, call.contract)
         if deployed is None:
             refuse("unknown_contract", f"no contract is named {call.contract}")
         if deployed.interface != call.interface:
             refuse("interface_mismatch", f"{call.contract} has interface {deployed.interface}, not {call.interface}")
         arguments: list[Plain] = list(call.arguments)  # type: ignore[arg-type]
-        value = invoke(scope, self.contracts, deployed, call.method, arguments, body.sender)
+        value = invoke(scope, self.contracts, deployed, call.method, arguments, scope.sender)
         frozen_value(value)
         return value
 
@@ -206,10 +202,9 @@ class Executor:
     def _commit(
         self, height: int, digest: bytes, overlay: Overlay[Row], rows: dict[bytes, bytes | None]
     ) -> bytes:
-        pack = codec.pack
         changes = overlay.changes()
         rows.update(records.index_changes(changes))
-        encoded = {key: None if row is None else pack(row) for key, row in changes.items()}
+        encoded = {key: None if row is None else encode_row(row) for key, row in changes.items()}
         return self.world.commit(height, digest, encoded, rows)
 
     def _assert_next(self, block: Block, transactions: Sequence[Transaction]) -> None:
@@ -221,10 +216,15 @@ class Executor:
             assert transaction.body.chain_id == self.chain_id, "a transaction of another chain is not valid"
 
 
+def _senders(body: Body) -> dict[str, None]:
+    """Who sent and who pays the fuel, in order, each once."""
+    return {body.sender: None} if body.fuel_payer is None else {body.sender: None, body.fuel_payer: None}
+
+
 def _admit(scope: Scope, body: Body) -> None:
     """Whether the transaction may act at all, now. :raises ContractError: expired or unauthorised."""
     if scope.time_ms > body.valid_until_ms:
         refuse("expired", f"valid until {body.valid_until_ms}, the block's time is {scope.time_ms}")
-    for address in (body.sender,) if body.fuel_payer is None else (body.sender, body.fuel_payer):
+    for address in _senders(body):
         if not scope.policy_met(address):
             refuse("unauthorised", f"the keys that sign do not meet the policy of {address}")

@@ -19,7 +19,7 @@ from state.receipt import Event
 CONTRACT_DEPTH_MAX = 8
 """Contracts that call each other, at most."""
 
-VALUE_DEPTH_MAX = 10
+VALUE_DEPTH_MAX = 8
 """Nesting of a value that is stored, emitted or returned; with what stands around it, below the codec's limit."""
 
 VALUE_BYTES_MAX = 64 * 1024
@@ -27,6 +27,9 @@ VALUE_BYTES_MAX = 64 * 1024
 
 KEY_BYTES_MAX = 1_024
 """Longest state key of a contract's own value, bytes; the language's own limit is below it."""
+
+BYTE_FUEL = 4
+"""For each byte of a value that is stored or emitted, beside the language's own price: it is hashed and kept."""
 
 ATOM_BYTES = 9
 """What an atom takes at most, beside the letters of a text."""
@@ -57,7 +60,8 @@ class ContractHost:
 
     def storage_put(self, field: str, key: StorageKey | None, value: Plain) -> None:
         """Keep a value. :raises ContractError: too_large."""
-        frozen, _ = frozen_value(value)
+        frozen, size = frozen_value(value)
+        self._scope.meter.charge(BYTE_FUEL * size)
         self._scope.overlay.put(self._key(field, key), (frozen,))
 
     def storage_delete(self, field: str, key: StorageKey | None) -> None:
@@ -67,6 +71,7 @@ class ContractHost:
     def emit(self, name: str, fields: dict[str, Plain]) -> None:
         """Record an event of the contract's own. :raises ContractError: too_large or too_many_events."""
         size = sum(len(field) + frozen_value(value)[1] for field, value in fields.items())
+        self._scope.meter.charge(BYTE_FUEL * size)
         self._scope.record(Event(self._deployed.name, name, tuple(fields.items())), size)
 
     def ledger_call(self, function: str, args: tuple[Plain, ...]) -> Plain:

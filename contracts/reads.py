@@ -172,11 +172,13 @@ class Reads:
 
         Without keys every policy that is asked counts as met, and ``authorities`` says which those are.
 
-        :raises Invalid: WRONG_CHAIN, DUPLICATE, or as ``assemble``.
+        :raises Invalid: WRONG_CHAIN, DUPLICATE, TOO_LARGE, or as ``assemble``.
         """
         executor = self._executor
         if body.chain_id != executor.chain_id:
             raise Invalid(Reason.WRONG_CHAIN, "the transaction is for another chain")
+        if body.fuel_limit > executor.parameters.transaction_fuel_max:
+            raise Invalid(Reason.TOO_LARGE, f"a fuel limit is at most {executor.parameters.transaction_fuel_max}")
         if body.keys:
             transaction = assemble(body, [SIGNATURE_PLACEHOLDER] * len(body.keys))
             body, identity, size = transaction.body, transaction.id, len(transaction.encoded)
@@ -258,7 +260,10 @@ class Reads:
         """V(height). :raises Invalid: UNKNOWN for a height not yet known."""
         if not 0 <= height <= self._world.height + self._executor.parameters.execution_lag:
             raise Invalid(Reason.UNKNOWN, f"the validators of height {height} are not known yet")
-        return validators_at(self._executor.overlay(), height)
+        found = validators_at(self._executor.overlay(), height)
+        if found is None:
+            raise Invalid(Reason.UNKNOWN, f"the validators of height {height} are no longer kept here")
+        return found
 
     # ------------------------------------------------------------------------------------------------ contracts
 

@@ -20,7 +20,7 @@ from typing import cast
 import msgpack
 
 from contracts.kernel.layout import Row
-from state import codec, merkle
+from state import merkle
 from state.codec import Value
 from state.receipt import RECEIPT_VERSION, Receipt
 
@@ -30,6 +30,9 @@ POSITION_BYTES = HEIGHT_BYTES + INDEX_BYTES
 
 POSITION_END = b"\xff" * POSITION_BYTES
 """Above every position."""
+
+_PACKER = msgpack.Packer(use_bin_type=True)
+_PAIR = _PACKER.pack_array_header(2)
 
 BALANCE_PREFIX = b"balance/"
 CONTRACT_PREFIX = b"contract/"
@@ -51,7 +54,7 @@ class ResultRow:
 
     def encode(self) -> bytes:
         """The row's value."""
-        return codec.pack(
+        return encode_row(
             [
                 self.block_digest,
                 self.receipts_root,
@@ -70,6 +73,11 @@ class ResultRow:
             "tuple[bytes, bytes, bytes, int, int, int, int]", decode_row(data)
         )
         return cls(digest, receipts_root, root, time_ms, count, failed, fuel)
+
+
+def encode_row(row: Value) -> bytes:
+    """The canonical encoding, as ``codec.pack``, of what the kernel made or has checked: it isn't checked again."""
+    return cast(bytes, msgpack.packb(row, use_bin_type=True))
 
 
 def decode_row(data: bytes) -> Row:
@@ -113,18 +121,14 @@ def result_key(height: int) -> bytes:
 
 def encoded_receipt(receipt: Receipt) -> tuple[bytes, bytes]:
     """``receipt.encode()`` and the packed ``receipt.to_value()``, each event encoded once for both."""
-    events = [event.to_value() for event in receipt.events]
-    root = merkle.root([codec.encode(RECEIPT_VERSION, event) for event in events])
-    listed: list[Value] = [
-        receipt.transaction_id,
-        receipt.code,
-        receipt.message,
-        receipt.fuel_used,
-        receipt.results,
-        root,
-    ]
-    leaf = codec.encode(RECEIPT_VERSION, listed)
-    return leaf, codec.pack([leaf, events])
+    packed = [encode_row(event.to_value()) for event in receipt.events]
+    version = bytes((RECEIPT_VERSION,))
+    root = merkle.root([version + event for event in packed])
+    leaf = version + encode_row(
+        [receipt.transaction_id, receipt.code, receipt.message, receipt.fuel_used, receipt.results, root]
+    )
+    # The list of the leaf and the list of events, put together from what is packed already.
+    return leaf, b"".join((_PAIR, encode_row(leaf), _PACKER.pack_array_header(len(packed)), *packed))
 
 
 def leaf_of(row: bytes) -> bytes:

@@ -81,8 +81,9 @@ def withdraw_grant(scope: Scope, account: str, contract: str) -> None:
     """End a grant, if it stands. :raises ContractError: account_unauthorised or unknown_account."""
     if not scope.policy_met(account):
         refuse("account_unauthorised", f"the keys of {account} have not agreed")
-    scope.overlay.delete(layout.grant_key(account, contract))
-    scope.emit("grant_withdrawn", ("account", account), ("from", contract))
+    if has_grant(scope, account, contract):
+        scope.overlay.delete(layout.grant_key(account, contract))
+        scope.emit("grant_withdrawn", ("account", account), ("from", contract))
 
 
 def has_grant(scope: Scope, account: str, contract: str) -> bool:

@@ -67,8 +67,10 @@ def allow_supply(scope: Scope, identity: str, contract: str) -> None:
 def disallow_supply(scope: Scope, identity: str, contract: str) -> None:
     """End what ``allow_supply`` gave. :raises ContractError: unknown_asset or supply_unauthorised."""
     _check_issuer(scope, identity)
-    scope.overlay.delete(layout.supplier_key(identity, contract))
-    scope.emit("supply_disallowed", ("asset", identity), ("from", contract))
+    key = layout.supplier_key(identity, contract)
+    if scope.overlay.get(key) is not None:
+        scope.overlay.delete(key)
+        scope.emit("supply_disallowed", ("asset", identity), ("from", contract))
 
 
 def bank_money(scope: Scope, bank: str, currency: str) -> str:

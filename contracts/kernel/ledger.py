@@ -30,10 +30,10 @@ PURPOSE_CHARS_MAX = 32
 REFERENCE_CHARS_MAX = 140
 """As ISO 20022's unstructured remittance information."""
 
-FUEL_PER_LEG = 150
+FUEL_PER_LEG = 1_800
 """For each leg after the first two, which the call's own price covers."""
 
-FUEL_PER_EXPIRY = 300
+FUEL_PER_EXPIRY = 6_000
 """For each expired hold that is released on the way."""
 
 
@@ -161,8 +161,7 @@ def move(scope: Scope, moves: Moves, minted: dict[str, int]) -> None:
     :raises ContractError: insufficient_funds or balance_overflow.
     """
     overlay = scope.overlay
-    balances: list[tuple[bytes, int, int]] = []
-    deltas = scope.deltas
+    balances: list[tuple[str, str, bytes, int, int, int]] = []
     for (address, asset), (change, held_change) in moves.items():
         key = layout.balance_key(address, asset)
         row = overlay.get(key)
@@ -171,6 +170,7 @@ def move(scope: Scope, moves: Moves, minted: dict[str, int]) -> None:
         elif row[1] and not held_change:
             row = balance(scope, address, asset)
         free, held = cast(BalanceRow, row)
+        before = free + held
         free += change
         held += held_change
         if free < 0:
@@ -178,26 +178,25 @@ def move(scope: Scope, moves: Moves, minted: dict[str, int]) -> None:
         assert held >= 0, "a hold reserves more than is held"
         if free + held > INT_MAX:
             refuse("balance_overflow")
-        balances.append((key, free, held))
-    supplies: list[tuple[bytes, int]] = []
+        balances.append((address, asset, key, free, held, before))
+    supplies: list[tuple[str, int, int]] = []
     for asset, amount in minted.items():
-        total = supply(scope, asset) + amount
-        assert total >= 0, "more was burnt than is out"
-        if total > INT_MAX:
+        out = supply(scope, asset)
+        assert out + amount >= 0, "more was burnt than is out"
+        if out + amount > INT_MAX:
             refuse("balance_overflow")
-        supplies.append((layout.supply_key(asset), total))
-    for (address, asset), (key, free, held) in zip(moves, balances, strict=True):
-        before = cast(BalanceRow, overlay.get(key) or EMPTY_BALANCE)
-        deltas[asset] = deltas.get(asset, 0) + free + held - before[0] - before[1]
+        supplies.append((asset, out, out + amount))
+    deltas, touched = scope.deltas, scope.touched
+    for address, asset, key, free, held, before in balances:
+        deltas[asset] = deltas.get(asset, 0) + free + held - before
         if free or held:
             overlay.put(key, (free, held))
         else:
             overlay.delete(key)
-        scope.touched[address] = None
-    for (asset, _), (key, total) in zip(minted.items(), supplies, strict=True):
-        before_total = cast(int, cast(tuple[object, ...], overlay.get(key))[0])
-        deltas[asset] = deltas.get(asset, 0) - (total - before_total)
-        overlay.put(key, (total,))
+        touched[address] = None
+    for asset, out, total in supplies:
+        deltas[asset] = deltas.get(asset, 0) - (total - out)
+        overlay.put(layout.supply_key(asset), (total,))
 
 
 def release_due(scope: Scope, address: str, asset: str) -> None:

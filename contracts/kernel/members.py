@@ -45,11 +45,11 @@ def settlement_agent(scope: Scope, currency: str) -> str:
     return "" if row is None else cast(str, row[0])
 
 
-def validators_at(overlay: Overlay[Row], height: int) -> ValidatorSet:
-    """V(height), as far as it is known: the last set that starts at or before that height."""
+def validators_at(overlay: Overlay[Row], height: int) -> ValidatorSet | None:
+    """V(height), as far as it is known: the last set that starts at or before that height. None: forgotten."""
     schedule = cast(Schedule, overlay.get(layout.VALIDATORS))
-    listed = [validators for first, validators in schedule if first <= height][-1]
-    return ValidatorSet(tuple(Validator(name, vote_key) for name, vote_key in listed))
+    begun = [validators for first, validators in schedule if first <= height]
+    return ValidatorSet(tuple(Validator(name, vote_key) for name, vote_key in begun[-1])) if begun else None
 
 
 def schedule_validators(overlay: Overlay[Row], first_height: int, validators: ValidatorSet, height: int) -> None:

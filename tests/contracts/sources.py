@@ -29,7 +29,7 @@ def expire(name: str) -> None:
 NOTES = '''
 """Storage, events, nested calls and things that go wrong."""
 
-from hansa import Address, Amount, Asset, Map, Value, action, call, ctx, emit, ledger, query, require
+from hansa import Address, Amount, Asset, Map, Value, action, call, ctx, emit, fail, ledger, query, require
 
 notes: Map[str, list[int]] = Map()
 count: Value[int] = Value(0)
@@ -60,6 +60,25 @@ def spin() -> int:
 def deny(code: str) -> None:
     emit("about_to_fail", code=code)
     require(False, "denied", code)
+
+
+@action
+def pretend(name: str) -> None:
+    notes[name] = [1]
+    fail("ok", "all is well")
+
+
+@action
+def deepen(levels: int) -> None:
+    emit("deep", value=[[[[[[[[levels]]]]]]]])
+    if levels > 0:
+        emit("deeper", value=[[[[[[[[[levels]]]]]]]]])
+
+
+@action
+def ungrant(contract: str, asset: Asset) -> None:
+    ledger.withdraw_grant(ctx.sender, contract * 2000)
+    ledger.balance(asset, Address("a/b"))
 
 
 @action

@@ -156,10 +156,19 @@ def test_authority_is_judged_at_the_transactions_turn(
     receipt = chain.block(transaction).receipts[0]
     assert (receipt.transaction_id, receipt.code) == (transaction.id, code)
     assert chain.balance("bob", "USD.alpine") == (10_100 if code == "ok" else 10_000)
+    mine = [entry.transaction_id for entry in chain.reads.history(ANN)[0]]
+    assert (transaction.id in mine) == (code in ("ok", "out_of_fuel"))
     if code in ("unauthorised", "unknown_account"):
         assert receipt.fuel_used == 0
     if code == "out_of_fuel":
         assert receipt.fuel_used == body.fuel_limit
+
+
+def test_no_sender_writes_into_the_history_of_another(chain: Chain) -> None:
+    before = chain.reads.history(ANN)
+    body = replace(chain.body("ann", pay("bob", 1)), sender=ANN + "/" + "\x00" * 12)
+    assert chain.block(sign(body, [key_of("ann")])).receipts[0].code == "unknown_account"
+    assert chain.reads.history(ANN) == before
 
 
 def test_time_is_the_blocks(chain: Chain) -> None:
@@ -236,6 +245,10 @@ def test_what_a_contract_stores_emits_and_returns(noted: Chain) -> None:
     [
         (("notes", "spin", []), "out_of_fuel"),
         (("notes", "deny", ["why"]), "denied"),
+        (("notes", "pretend", ["all"]), "fault"),
+        (("notes", "deepen", [0]), "ok"),
+        (("notes", "deepen", [1]), "too_large"),
+        (("notes", "ungrant", ["payments", "x/y"]), "ok"),
         (("notes", "steal", ["USD.alpine", BOB, 10]), "debit_unauthorised"),
         (("notes", "relay", ["notes", "write", "x"]), "reentrant"),
         (("notes", "relay", ["nothing", "write", "x"]), "unknown_contract"),
