@@ -48,6 +48,7 @@ class Dialler:
         while True:
             started = loop.time()
             await self._dial_once()
+            _heed_cancellation()
             if loop.time() - started > limits.handshake_seconds_max + limits.backoff_seconds_max:
                 pause_seconds = limits.backoff_seconds_min
             # Jitter, so that many nodes don't dial a restarted one at the same moment.
@@ -70,6 +71,7 @@ class Dialler:
             except Exception as error:  # noqa: BLE001 — no answer of a peer, nor its host name, may end this task
                 self._note(str(error) or type(error).__name__)
             else:
+                _heed_cancellation()
                 await self._join(greeted).run()
         finally:
             if socket is not None and not socket.closed:
@@ -105,3 +107,11 @@ class Dialler:
             certificate_expires_ms=certificate_expires_ms,
             address=f"{address[0]}:{address[1]}" if address else "",
         )
+
+
+def _heed_cancellation() -> None:
+    """End a cancelled task that has come this far all the same: under aiohttp a cancelled dial sometimes ends with
+    another error, or with a connection. (Seen by closing networks at random moments under uvloop.)"""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

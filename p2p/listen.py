@@ -26,6 +26,9 @@ from state.errors import Invalid
 ACCEPT_BACKLOG = 128
 """Connections that the kernel keeps for us until they are accepted."""
 
+ACCEPTS_PER_TURN_MAX = 16
+"""Connections accepted before other events get their turn."""
+
 ACCEPT_PAUSE_SECONDS = 0.1
 """Pause after an accept fails, as it does when the process is out of file descriptors."""
 
@@ -87,6 +90,8 @@ class Listener:
         self._arrivals: dict[asyncio.BaseTransport, _Arrival] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._socket: socket.socket | None = None
+        self._descriptor = -1
+        self._resume: asyncio.TimerHandle | None = None
         self._server: web.Server | None = None
 
     def start(self, host: str, port: int) -> int:
@@ -98,7 +103,8 @@ class Listener:
         self._socket = socket.create_server((host, port), family=family, backlog=ACCEPT_BACKLOG)
         self._socket.setblocking(False)
         self._server = web.Server(self._serve, access_log=None, logger=_SILENT)
-        self._spawn(self._accept(self._socket))
+        self._descriptor = self._socket.fileno()
+        asyncio.get_running_loop().add_reader(self._descriptor, self._on_acceptable)
         bound_port: int = self._socket.getsockname()[1]
         return bound_port
 
@@ -106,12 +112,16 @@ class Listener:
         """Stop listening, drop what has not greeted, and wait for every task."""
         if self._socket is None or self._server is None:
             return
+        if self._resume is not None:
+            self._resume.cancel()
+        asyncio.get_running_loop().remove_reader(self._descriptor)
+        self._socket.close()
+        self._socket = None
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._server.shutdown(self._limits.close_seconds_max)
-        self._socket.close()
 
     def _spawn(self, work: Coroutine[object, None, None]) -> None:
         task = asyncio.create_task(work)
@@ -128,24 +138,31 @@ class Listener:
         if reason in self.refusals or len(self.refusals) < REFUSALS_MAX:
             self.refusals[reason] = self.refusals.get(reason, 0) + 1
 
-    async def _accept(self, listening: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
+    def _on_acceptable(self) -> None:
+        """Accept what waits, a few at a time: a flood must not hold the loop. (A reader callback, not a task in
+        ``sock_accept``: cancelling that one loses a connection, and asyncio reports it as an error.)"""
+        assert self._socket is not None
+        for _ in range(ACCEPTS_PER_TURN_MAX):
             try:
-                connection, name = await loop.sock_accept(listening)
+                connection, name = self._socket.accept()
+            except BlockingIOError:
+                return
             except OSError:
-                await asyncio.sleep(ACCEPT_PAUSE_SECONDS)
-                continue
+                self._pause_accepting()
+                return
             address: str = name[0]
             if self._is_full(address):
                 connection.close()
                 self._refused("too many handshakes")
-                # A waiting connection is accepted without a pause: a flood would hold the loop.
-                await asyncio.sleep(0)
                 continue
+            connection.setblocking(False)
             self._handshakes_by_address[address] = self._handshakes_by_address.get(address, 0) + 1
             self._spawn(self._welcome(connection, address, name[1]))
-            await asyncio.sleep(0)
+
+    def _pause_accepting(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._descriptor)
+        self._resume = loop.call_later(ACCEPT_PAUSE_SECONDS, loop.add_reader, self._descriptor, self._on_acceptable)
 
     def _is_full(self, address: str) -> bool:
         by_address, limits = self._handshakes_by_address, self._limits

@@ -21,8 +21,18 @@ from .conftest import CHAIN_ID, LIMITS, Cluster, Node, identities, now_ms, peer,
 
 @pytest.fixture
 async def acceptor(cluster: Cluster) -> Node:
+    return await start_acceptor(cluster, LIMITS)
+
+
+@pytest.fixture
+async def strict_acceptor(cluster: Cluster) -> Node:
+    """A flood begins early, so that a busy machine, which takes longer to be flooded, sees it too."""
+    return await start_acceptor(cluster, dataclasses.replace(LIMITS, frames_per_tick_max=1000))
+
+
+async def start_acceptor(cluster: Cluster, limits: Limits) -> Node:
     smaller, larger = identities(2)
-    node = cluster.make(larger)
+    node = cluster.make(larger, limits=limits)
     await node.network.start("127.0.0.1", 0)
     node.network.set_peers([peer(smaller)], Role.VALIDATOR)
     return node
@@ -88,8 +98,9 @@ async def test_an_oversize_message_closes(acceptor: Node, kind: LinkKind) -> Non
     assert acceptor.received == []
 
 
-async def test_a_flood_of_tiny_frames_closes(acceptor: Node) -> None:
-    """P4: a million empty frames. The first second's worth is delivered at most, and nothing piles up."""
+async def test_a_flood_of_tiny_frames_closes(strict_acceptor: Node) -> None:
+    """P4: a million empty frames. One tick's worth more than allowed is delivered at most, and nothing piles up."""
+    acceptor = strict_acceptor
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     async with greeted(acceptor) as websocket:
         try:
@@ -99,13 +110,14 @@ async def test_a_flood_of_tiny_frames_closes(acceptor: Node) -> None:
             pass
         await until(acceptor.downs)
     assert acceptor.downs()[0].reason == "the peer floods"
-    assert len(acceptor.received) <= LIMITS.frames_per_tick_max * 20
+    assert len(acceptor.received) < 100_000
     grown_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     # The test keeps each event; the network keeps none.
     assert grown_kb < 20_000 + len(acceptor.received) // 4
 
 
-async def test_a_flood_of_empty_control_frames_closes(acceptor: Node) -> None:
+async def test_a_flood_of_empty_control_frames_closes(strict_acceptor: Node) -> None:
+    acceptor = strict_acceptor
     async with greeted(acceptor) as websocket:
         try:
             for _ in range(60_000):
@@ -263,7 +275,7 @@ async def test_connections_in_their_handshake_are_capped(cluster: Cluster) -> No
             opened.append(writer)
         listener = second.network._listener
         assert listener is not None
-        assert len(listener._tasks) <= LIMITS.handshakes_per_address_max + 1
+        assert len(listener._tasks) <= LIMITS.handshakes_per_address_max
         first.network.send(second.identity.node_id, LinkKind.VOTES, 1, b"still here")
         await until(lambda: second.received)
         await until(lambda: second.network.refusals().get("too many handshakes", 0) > 1500)
