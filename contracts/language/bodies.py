@@ -23,6 +23,7 @@ from contracts.language.vocabulary import (
 )
 
 BLOCK_DEPTH_MAX: Final = 12
+GENERATORS_MAX: Final = 4
 
 
 def simple(node: ast.expr) -> bool:
@@ -75,6 +76,7 @@ def check_body(program: Program, function: Function) -> tuple[Effects, list[Find
 class Body:
     def __init__(self, program: Program) -> None:
         self.program = program
+        self.fields = program.field_names
         self.findings: list[Finding] = []
         self.effects = Effects()
         self.scopes: list[dict[str, None]] = []
@@ -277,7 +279,7 @@ class Body:
             self.report(
                 node, "attribute.form", f"'.{name}' starts with an underscore", "there are no hidden attributes"
             )
-        elif name not in self.program.field_names:
+        elif name not in self.fields:
             self.report(
                 node,
                 "attribute.unknown",
@@ -446,6 +448,9 @@ class Body:
             )
 
     def comprehension(self, node: ast.ListComp | ast.DictComp | ast.GeneratorExp) -> None:
+        if len(node.generators) > GENERATORS_MAX:
+            reason = f"more than {GENERATORS_MAX} loops in one comprehension"
+            self.report(node, "comprehension.loops", reason, "use for")
         scope: dict[str, None] = {}
         for index, generator in enumerate(node.generators):
             self.iterables += 1

@@ -10,6 +10,7 @@ has. The namespace holds no builtins.
 """
 
 import ast
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -110,7 +111,10 @@ def compile_functions(program: Program) -> tuple[dict[str, Callable[..., Any]], 
     namespace.update({"_s_" + name: access.Storage(field, classes) for name, field in program.storage.items()})
     body: list[ast.stmt] = [_Compiler(program).function(function) for function in program.functions.values()]
     module = ast.fix_missing_locations(ast.Module(body=body, type_ignores=[]))
-    exec(compile(module, FILE_NAME, "exec", dont_inherit=True, optimize=0), namespace)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        code = compile(module, FILE_NAME, "exec", dont_inherit=True, optimize=0)
+    exec(code, namespace)
     return {name: namespace[name] for name in program.functions}, classes
 
 

@@ -19,7 +19,8 @@ RULE_CODES: Final = {
     "fault": "the contract failed in a way the language has no code for",
     "index": "the index lies outside the sequence",
     "key": "the key is not there",
-    "key_type": "a dict key is a str, bytes, bool, an int below 2**60, or a tuple of these with at most one int",
+    "key_type": "a dict key is a bool, an int below 2**60, a str or bytes of at most 1024, "
+    "or a tuple of up to 8 of these with at most one number",
     "length": "a text, sequence or value is longer than the language allows",
     "memory": "the call's memory allowance is used up",
     "method": "there is no such method",

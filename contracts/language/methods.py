@@ -120,13 +120,7 @@ def _extend(values: list[Any], more: Any) -> None:
 
 
 def _dict_get(values: dict[Any, Any], key: Any, default: Any = None) -> Any:
-    return values.get(_key(key), default)
-
-
-def _key(key: Any) -> Any:
-    if type(key) is str and len(key) > 64:
-        charge(len(key) >> TEXT_SHIFT)
-    return dict_key(key)
+    return values.get(dict_key(key), default)
 
 
 _MISSING: Final = object()
@@ -135,14 +129,14 @@ _MISSING: Final = object()
 def _dict_pop(values: dict[Any, Any], key: Any = _MISSING, default: Any = _MISSING) -> Any:
     if key is _MISSING:
         raise TypeError
-    return values.pop(_key(key)) if default is _MISSING else values.pop(_key(key), default)
+    return values.pop(dict_key(key)) if default is _MISSING else values.pop(dict_key(key), default)
 
 
 def _dict_setdefault(values: dict[Any, Any], key: Any, default: Any) -> Any:
     if len(values) >= SEQUENCE_MAX:
         fail("length")
     charge(ITEM_FUEL, DICT_ITEM_BYTES)
-    return values.setdefault(_key(key), default)
+    return values.setdefault(dict_key(key), default)
 
 
 def _dict_update(values: dict[Any, Any], more: Any) -> None:

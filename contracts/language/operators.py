@@ -304,8 +304,6 @@ def _ordered(a: Any, b: Any) -> None:
 def contains(item: Any, values: Any) -> Any:
     kind = type(values)
     if kind is dict:
-        if type(item) is str or type(item) is bytes:
-            charge(len(item) >> TEXT_SHIFT)
         return dict_key(item) in values
     if kind is str or kind is bytes:
         if type(item) is not kind and (kind is str or type(item) is not int):
@@ -339,10 +337,7 @@ def lacks(item: Any, values: Any) -> Any:
 def item(values: Any, key: Any) -> Any:
     kind = type(values)
     if kind is dict:
-        if type(key) is not str:
-            dict_key(key)
-        elif len(key) > 64:
-            charge(len(key) >> TEXT_SHIFT)
+        dict_key(key)
         return values[key]
     if kind is list or kind is tuple or kind is str or kind is bytes:
         if type(key) is not int:
@@ -356,10 +351,7 @@ def item(values: Any, key: Any) -> Any:
 def put(value: Any, values: Any, key: Any) -> None:
     kind = type(values)
     if kind is dict:
-        if type(key) is not str:
-            dict_key(key)
-        elif len(key) > 64:
-            charge(len(key) >> TEXT_SHIFT)
+        dict_key(key)
         if len(values) >= SEQUENCE_MAX and key not in values:
             fail("length")
         charge(ITEM_FUEL, DICT_ITEM_BYTES)

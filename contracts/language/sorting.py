@@ -8,6 +8,7 @@ two CPythons order differently.
 from collections.abc import Callable
 from typing import Any
 
+from contracts.language.faults import fail
 from contracts.language.fuel import CALL_BACK_FUEL, ITEM_BYTES, ITEM_FUEL, SORT_FUEL, TEXT_SHIFT
 from contracts.language.operators import charge, charge_list, sized
 
@@ -80,7 +81,11 @@ def sort_list(values: Any, key: Key = None, reverse: Any = False, fuel: int = 0,
     """``values.sort(…)``."""
     if type(values) is not list:
         raise TypeError
-    values[:] = ordered(values, key, reverse, fuel, memory)
+    size = len(values)
+    result = ordered(values, key, reverse, fuel, memory)
+    if len(values) != size:
+        fail("mutated_while_iterating")
+    values[:] = result
 
 
 def extreme(largest: bool, values: tuple[Any, ...], key: Key, fuel: int, memory: int) -> Any:

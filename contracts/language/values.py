@@ -38,6 +38,9 @@ STORED_BYTES_MAX: Final = 65_536
 KEY_BYTES_MAX: Final = 512
 DICT_KEY_LIMIT: Final = 1 << 60
 """Below this an int's hash is the int, so no two keys share one."""
+DICT_KEY_TEXT_MAX: Final = 1_024
+"""Characters in a dict's key, so that a lookup's cost has a bound."""
+DICT_KEY_PARTS_MAX: Final = 8
 _WIDE_LOW: Final = -(1 << 63)
 _WIDE_HIGH: Final = 1 << 64
 
@@ -331,17 +334,26 @@ def _record_writer(kind: Any, parts: list[Writer]) -> Writer:
 
 
 def dict_key(key: Any) -> Any:
-    """``key``, when a dict may hold it: nothing whose hashes an author could make collide. Raises: ContractError."""
+    """``key``, when a dict may hold it: short, and nothing whose hashes an author could make collide.
+
+    Raises: ContractError (key_type).
+    """
     kind = type(key)
-    if kind is str or kind is bytes or kind is bool or (kind is int and -DICT_KEY_LIMIT < key < DICT_KEY_LIMIT):
+    if kind is str or kind is bytes:
+        if len(key) <= DICT_KEY_TEXT_MAX:
+            return key
+    elif kind is bool or (kind is int and -DICT_KEY_LIMIT < key < DICT_KEY_LIMIT):
         return key
-    if kind is tuple and len(key) <= DEPTH_MAX:
+    elif kind is tuple and len(key) <= DICT_KEY_PARTS_MAX:
         numbers = 0
         for part in key:
             part_kind = type(part)
-            if (part_kind is int and -DICT_KEY_LIMIT < part < DICT_KEY_LIMIT) or part_kind is bool:
+            if part_kind is str or part_kind is bytes:
+                if len(part) > DICT_KEY_TEXT_MAX:
+                    fail("key_type")
+            elif part_kind is bool or (part_kind is int and -DICT_KEY_LIMIT < part < DICT_KEY_LIMIT):
                 numbers += 1
-            elif part_kind is not str and part_kind is not bytes:
+            else:
                 fail("key_type")
         if numbers <= 1:
             return key

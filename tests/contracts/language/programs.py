@@ -255,6 +255,7 @@ REFUSED: list[tuple[str, str]] = [
     ("xs = [1, 2]\nxs[0:1] = [5]\nreturn 1", "target.form"),
     ("x = 1\ndel x\nreturn 1", "target.form"),
     ("return [y for x in [1] if y for y in [1]][0]", "name.unknown"),
+    ("return len([1" + " for i in [1]" * 5 + "])", "comprehension.loops"),
     ("return sorted([1], key=eval)[0]", "lambda.place"),
     ("return sorted([1], key=ledger.burn)[0]", "lambda.place"),
     ("x = require(True, 'a')\nreturn 1", "call.statement"),
@@ -518,6 +519,8 @@ STOPPED: list[tuple[str, str]] = [
     ("d = {}\nd[(1, 2)] = 3\nreturn 1", "key_type"),
     ("d = {}\nd[[1]] = 3\nreturn 1", "key_type"),
     ("d = {None: 1}\nreturn 1", "key_type"),
+    ("return 1 if 'x' * 2000 in {'a': 1} else 0", "key_type"),
+    ("s = 'x' * 1000000\nd = {}\nwhile True:\n    d[(s + 'y', 1)] = 1", "key_type"),
     ("d = {Point(1): 1}\nreturn 1", "key_type"),
     ("d = {}\nd[((1,),)] = 1\nreturn 1", "key_type"),
     # Containers that change under a loop.
@@ -526,6 +529,8 @@ STOPPED: list[tuple[str, str]] = [
     ("d = {'a': 1, 'b': 2}\nfor k, v in d.items():\n    del d[k]\nreturn 1", "mutated_while_iterating"),
     ("xs = [1, 2]\nfor i, x in enumerate(xs):\n    xs.pop()\nreturn 1", "mutated_while_iterating"),
     ("xs = [1, 2]\nreturn sum([grow(xs) for x in xs])", "mutated_while_iterating"),
+    ("xs = [3, 1, 2]\nxs.sort(key=lambda n: grow(xs))\nreturn 1", "mutated_while_iterating"),
+    ("return 1 if 1 is None else RATE // 0", "division_by_zero"),
     ("xs = [3, 1, 2]\nreturn 1 if any(grow(xs) > 5 for x in xs) else 0", "mutated_while_iterating"),
 ]
 """(body, code that ends it)."""
