@@ -68,6 +68,10 @@ class ViewState:
     supported: bool
     """View 0, or q VIEW-CHANGEs for this view or a higher one have been seen."""
     proposed: Proposed | None = None
+    proposal: PrePrepare | NewViewMessage | None = None
+    """The message of another bank that proposed it."""
+    confronted: set[int] = field(default_factory=set)
+    """Who prepared another block of this view and has been shown that message."""
     timer_set: bool = False
     wanted: ProposalWanted | None = None
     """What the driver has been asked for, as primary."""
@@ -146,6 +150,7 @@ class Height:
         self._add(signed_vote_of(message))
         self.seen = True
         if self.view == 0 and self._now.proposed is None and message.signer != self.own:
+            self._now.proposal = message
             self._accept(message.block, 0, fresh=True, clock_ms=clock_ms)
 
     def receive_vote(self, signed: SignedVote) -> bool:
@@ -190,13 +195,14 @@ class Height:
             self._enter(vote.view)
         self._now.supported = True
         if self._now.proposed is None:
+            self._now.proposal = message
             self._accept(message.block, vote.view, fresh=message.prepared is None, clock_ms=clock_ms)
 
-    def receive_timer(self, timer: Timer, conditions: Conditions) -> None:
+    def receive_timer(self, timer: Timer) -> None:
         """The view made no decision in time: ask for the next."""
         if self._now.timer_set and timer == self._timer():
             self._now.timer_set = False
-            self._leave(self.view + 1, conditions)
+            self._leave(self.view + 1)
 
     def receive_proposal(self, event: ProposalReady) -> None:
         """The block that this node proposes as primary."""
@@ -265,17 +271,25 @@ class Height:
         views = [change.vote.view for change in self._changes.values()]
         led = view_changes.led_to(views, self.validators.faulty_max)
         if led > self.view:
-            self._leave(led, conditions)
+            self._leave(led)
         if not self._now.supported and view_changes.count_at_least(views, self.view) >= self.validators.quorum:
             self._now.supported = True
         if conditions.can_sign:
+            self._change_view()
             if conditions.gate_open:
                 self._lead()
                 self._prepare()
             self._commit()
         self._validate()
+        self._confront()
         self._decide(conditions)
         self._time(conditions)
+
+    def _change_view(self) -> None:
+        """Ask for the view that was moved to without a NEW-VIEW: at once, or as soon as signing is allowed."""
+        if self.view > 0 and self._now.proposed is None and ViewChange not in self._now.asked:
+            vote = view_changes.carried(self.prepared, self.number, self.view)
+            self._ask(SignRequest(vote, self._prepared_block, self.prepared))
 
     def _lead(self) -> None:
         """As primary: propose again what may have been decided, else ask the driver for a block."""
@@ -334,6 +348,16 @@ class Height:
         members = dict.fromkeys(self.member(index) for index in sources if index != self.own)
         self._outbox.validations.append(Validation(proposed.block, tuple(members)))
 
+    def _confront(self) -> None:
+        """Show whoever prepared another block of this view what the primary proposed here: both make evidence."""
+        proposed, proposal = self._now.proposed, self._now.proposal
+        if proposed is None or proposal is None:
+            return
+        for signer in self.tally.contradicting(Prepare(self.number, self.view, proposed.block.digest)):
+            if signer not in self._now.confronted and signer not in (self.own, proposal.signer):
+                self._now.confronted.add(signer)
+                self._outbox.send(proposal, self.member(signer))
+
     def _prepare(self) -> None:
         proposed = self._now.proposed
         if proposed is not None and proposed.acceptable and proposed.available and Prepare not in self._now.asked:
@@ -383,13 +407,10 @@ class Height:
         self._stop_timer()
         self._now = ViewState(view, supported=False)
 
-    def _leave(self, view: int, conditions: Conditions) -> None:
-        """Vote in no view below ``view`` any more, and say so."""
+    def _leave(self, view: int) -> None:
+        """Vote in no view below ``view`` any more."""
         self._enter(view)
         self.seen = True
-        if conditions.can_sign:
-            vote = view_changes.carried(self.prepared, self.number, view)
-            self._ask(SignRequest(vote, self._prepared_block, self.prepared))
 
     def _accept(self, block: Block, view: int, fresh: bool, clock_ms: int) -> None:
         self._check(block)

@@ -36,8 +36,8 @@ from state.errors import Invalid, Reason
 from state.validators import ValidatorSet
 from state.votes import Checkpoint, Commit, Prepare
 
-RESEND_MS = 250
-"""How often what may have been lost is sent again: half the shortest view timeout."""
+RESEND_MS = 200
+"""How often what may have been lost is sent again: twice within the shortest view timeout."""
 
 BUFFERED_MAX = 4_096
 """Messages kept for the next height: one for each peer and kind, of a hundred members at most."""
@@ -383,7 +383,7 @@ class Replica:
     def _expire(self, timer: Timer) -> None:
         if timer.kind is TimerKind.VIEW:
             if self._height is not None:
-                self._height.receive_timer(timer, self._conditions(self._height))
+                self._height.receive_timer(timer)
         elif self._ticking:
             self._ticking = False
             self._tick()

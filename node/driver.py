@@ -6,6 +6,7 @@ code.
 """
 
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -40,6 +41,12 @@ from state.votes import Checkpoint
 LAZY_SYNC_MS = 5
 """CHECKPOINTs ride on the next journal write; with none in this time they get one of their own."""
 
+GOSSIP_AGAIN_MS = 1_000
+"""Transactions of own clients that are still pending after this are sent to the peers again: a frame may be lost."""
+
+GOSSIP_AGAIN_MAX = 256
+"""How many of them at once, the oldest first."""
+
 JOURNAL_BYTES_MAX = 64 * 1024 * 1024
 """Beyond this the journal is compacted once a height is appended."""
 
@@ -63,6 +70,8 @@ class Parts:
     signer: Signer | None
     """None for an observer."""
     executed_height: int
+    kept_bodies: Sequence[Transaction]
+    """As ``start.kept_bodies`` gives them."""
     clock: Clock
     network: Network
     journal: Journal
@@ -87,11 +96,13 @@ class Driver:
         self._synced_token = 0
         self._journalled: dict[bytes, int] = {}
         self._had_work = False
+        self._own_pending: deque[tuple[int, bytes]] = deque()
         self.is_halted = False
         self.rejected_count = 0
         self.bad_signature_count = 0
         self.timers = Timers(parts.clock)
         self.door = Door(parts.chain_id, parts.parameters, parts.chain, parts.pool, self._verify, self._admitted)
+        self.door.keep(parts.kept_bodies)
         self.delivery = Delivery(
             parts.parameters, parts.chain, self.door, parts.network, self.timers, self._replica.step, self._deliver
         )
@@ -411,10 +422,30 @@ class Driver:
         self.bad_signature_count += admitted.bad_signatures
         if admitted.token is not None:
             if admitted.transactions:
-                encoded = [transaction.encoded for transaction in admitted.transactions]
-                self._parts.network.send_bulk(None, BulkKind.TRANSACTIONS, bulk.encode_transactions(encoded))
+                self._gossip(admitted.transactions)
             self._parts.listener.admitted(admitted.token, admitted.results)
         self.delivery.advance()
+
+    def _gossip(self, transactions: Sequence[Transaction]) -> None:
+        """Send what own clients sent to all peers, and remember to do so again while it is pending."""
+        encoded = bulk.encode_transactions([transaction.encoded for transaction in transactions])
+        self._parts.network.send_bulk(None, BulkKind.TRANSACTIONS, encoded)
+        now_ms = self._parts.clock.monotonic_ms()
+        self._own_pending.extend((now_ms, transaction.id) for transaction in transactions)
+        if not self.timers.is_running("gossip again"):
+            self.timers.set("gossip again", GOSSIP_AGAIN_MS, self._gossip_again)
+
+    def _gossip_again(self) -> None:
+        old_ms = self._parts.clock.monotonic_ms() - GOSSIP_AGAIN_MS
+        again: list[Transaction] = []
+        while self._own_pending and self._own_pending[0][0] <= old_ms and len(again) < GOSSIP_AGAIN_MAX:
+            pending = self._parts.pool.get(self._own_pending.popleft()[1])
+            if pending is not None:
+                again.append(pending)
+        if again:
+            self._gossip(again)
+        elif self._own_pending:
+            self.timers.set("gossip again", GOSSIP_AGAIN_MS, self._gossip_again)
 
     # ------------------------------------------------------------------------------------------ small things
 

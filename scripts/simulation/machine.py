@@ -9,10 +9,10 @@ from consensus.events import Halt
 from consensus.replica import Replica
 from consensus.start import Identity
 from contracts.executor import Executor
-from contracts.reads import Reads
 from node import records, seams, start
-from node.chain import Chain, Outcome
+from node.chain import Chain
 from node.driver import Driver, Parts
+from node.execution import run_block
 from node.history import ValidatorHistory
 from node.pool import Pool
 from node.proposing import Pace
@@ -120,6 +120,7 @@ class Machine:
                 validators=history,
                 signer=signer,
                 executed_height=executed_height,
+                kept_bodies=start.kept_bodies(self.chain, recovered),
                 clock=_Clock(self._timeline, self, post),
                 network=_Link(self, self._network, self._observer),
                 journal=journal,
@@ -160,22 +161,10 @@ class Machine:
         try:
             block, transactions = next(replaying)
             while True:
-                block, transactions = replaying.send(outcome_of(self.executor, block, transactions))
+                block, transactions = replaying.send(run_block(self.executor, block, transactions).outcome)
         except StopIteration as finished:
             height: int = finished.value
             return height
-
-
-def outcome_of(executor: Executor, block: Block, transactions: Sequence[Transaction]) -> Outcome:
-    """Execute a block, or answer from the records if the world is past it."""
-    if block.height > executor.world.height:
-        result = executor.execute(block, transactions)
-        return Outcome(result.state_root, result.receipts_root, result.next_validators)
-    reads = Reads(executor)
-    noted = reads.result(block.height)
-    assert noted.block_digest == block.digest
-    validators = reads.validators(block.height + birth.PARAMETERS.execution_lag)
-    return Outcome(reads.state_root(block.height), noted.receipts_root, validators)
 
 
 class _Clock:
@@ -224,7 +213,7 @@ class _Execution:
     def finish_one(self) -> None:
         """The process outlives its node by the block that it is at; nobody hears of the result."""
         if self._waiting:
-            self._executor.execute(*self._waiting[0])
+            run_block(self._executor, *self._waiting[0])
 
     def stop(self) -> None:
         """The process ends."""
@@ -237,9 +226,7 @@ class _Execution:
         if not self._waiting:
             return
         block, transactions = self._waiting.popleft()
-        result = self._executor.execute(block, transactions)
-        outcome = Outcome(result.state_root, result.receipts_root, result.next_validators)
-        self._post(seams.Executed(block.height, outcome, tuple(receipt.code for receipt in result.receipts)))
+        self._post(run_block(self._executor, block, transactions))
         if self._waiting:
             self._begin()
 

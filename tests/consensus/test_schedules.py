@@ -85,9 +85,9 @@ def test_planted_signer_that_allows_all(monkeypatch: pytest.MonkeyPatch) -> None
     )
     original = Height._leave
 
-    def forgetful(height: Height, view: int, conditions: object) -> None:
+    def forgetful(height: Height, view: int) -> None:
         height.prepared = height._prepared_block = None
-        original(height, view, conditions)  # type: ignore[arg-type]
+        original(height, view)
 
     monkeypatch.setattr(Height, "_leave", forgetful)
 
