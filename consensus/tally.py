@@ -11,7 +11,7 @@ from consensus.messages import SignedVote
 from state.certificate import Certificate, CertifiedVote, check_signers
 from state.errors import Invalid, Reason
 from state.validators import ValidatorSet
-from state.votes import Checkpoint, NewView, Proposal, ViewChange, signing_payload
+from state.votes import Checkpoint, NewView, Prepare, Proposal, ViewChange, signing_payload
 
 VIEWS_KEPT = 4
 """Views that are remembered for each signer and kind; the lowest gives way, so far views only cost their signer."""
@@ -93,6 +93,15 @@ class Tally:
     def signatures(self, vote: CertifiedVote) -> dict[int, bytes]:
         """The checked signatures under exactly this, by signer."""
         return dict(self._counted.get(vote, {}))
+
+    def contradicting(self, vote: Prepare) -> list[int]:
+        """Who has signed PREPARE for another block in the same view, ascending."""
+        others = [
+            signers
+            for other, signers in self._counted.items()
+            if isinstance(other, Prepare) and other.view == vote.view and other.digest != vote.digest
+        ]
+        return sorted({signer for signers in others for signer in signers})
 
     def has_quorum(self, vote: CertifiedVote) -> bool:
         """Whether q validators have signed exactly this."""

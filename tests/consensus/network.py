@@ -108,6 +108,8 @@ class Network:
         self.drop: Callable[[str, str, Message], bool] = lambda sender, to, message: False
         self.delay_ms: Callable[[], int] = lambda: 10
         self.copies: Callable[[], int] = lambda: 1
+        self.guard_ms: Callable[[], int] = lambda: 0
+        """How long after a start the amnesia guard takes."""
         self.tamper: Callable[[str, str, Message], Message] = lambda sender, to, message: message
         self._heap: list[tuple[int, int, Callable[[], None]]] = []
         self._number = 0
@@ -144,8 +146,11 @@ class Network:
         )
         public = key_of(bank.member).public if bank.validator else None
         bank.replica = Replica(Identity(public, CHAIN_ID, self.parameters, GENESIS_MS), state, verify)
-        if bank.validator:
+        guard_ms = self.guard_ms()
+        if bank.validator and guard_ms == 0:
             bank.replica.step(events.SigningAllowed(0))
+        elif bank.validator:
+            self.after(guard_ms, bank, lambda: self.step(bank, events.SigningAllowed(0)))
         bank.replica.step(events.WorkChanged(bool(self.pending(bank))))
         for other in self.banks.values():
             if other.replica is not None and other.member != bank.member:
@@ -374,9 +379,9 @@ class Network:
         return not any(self.pending(bank) for bank in self.banks.values() if bank.replica is not None)
 
     def settled(self) -> bool:
-        """Whether every bank that is up has every block, executed and certified."""
+        """Whether every bank that is up has all submitted work and every block, executed and certified."""
         height = len(self.decided)
-        return all(
+        return self.everything_decided() and all(
             bank.executed_height == len(bank.disk.chain) == bank.replica.certified_height == height
             for bank in self.banks.values()
             if bank.replica is not None

@@ -85,6 +85,7 @@ def _weather(network: Network, schedule: Schedule) -> set[str]:
         (sender in split) != (to in split) or random.randrange(100) < schedule.loss_percent
     )
     network.delay_ms = lambda: random.randint(1, schedule.delay_ms_max)
+    network.guard_ms = lambda: random.choice((0, 20, 1_500))
     network.copies = lambda: 1 + (random.randrange(100) < schedule.copies_percent)
     return split
 
