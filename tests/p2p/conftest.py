@@ -75,7 +75,7 @@ class Node:
         return [event for event in self.events if isinstance(event, PeerDown) and event.link_kind is kind]
 
 
-async def until(condition: Callable[[], object], seconds: float = 3.0) -> None:
+async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
     """Wait for a condition; the test fails where it does not come true."""
     async with asyncio.timeout(seconds):
         while True:
