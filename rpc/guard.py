@@ -12,7 +12,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -90,7 +90,7 @@ class Guard:
         self._per_address_max = per_address_max
         self._headers_seconds_max = headers_seconds_max
         self._addresses: Counter[str] = Counter()
-        self._deadlines: dict[asyncio.BaseTransport, float | None] = {}
+        self._deadlines: dict[asyncio.Transport, float | None] = {}
         self._sweeper: asyncio.Task[None] | None = None
         self.refused = 0
         """Connections closed because of a cap."""
@@ -130,12 +130,12 @@ class Guard:
             if not self._addresses[address]:
                 del self._addresses[address]
 
-    def awaits_headers(self, transport: asyncio.BaseTransport | None) -> None:
+    def awaits_headers(self, transport: asyncio.Transport | None) -> None:
         """The answer is handed over: it shall be taken, and the next request come, in time."""
         if transport is not None and not transport.is_closing():
             self._deadlines[transport] = time.monotonic() + self._headers_seconds_max
 
-    def works(self, transport: asyncio.BaseTransport | None) -> None:
+    def works(self, transport: asyncio.Transport | None) -> None:
         """The headers are here."""
         if transport in self._deadlines:
             self._deadlines[transport] = None
@@ -160,7 +160,6 @@ class Guard:
             late = [transport for transport, deadline in self._deadlines.items() if deadline and deadline < now]
             for transport in late:
                 self.late += 1
-                assert isinstance(transport, asyncio.Transport)
                 transport.abort()
 
 
@@ -182,9 +181,9 @@ class GuardedConnection(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """:param transport: the new connection's."""
         super().connection_made(transport)
-        assert isinstance(transport, asyncio.Transport)
-        self._guarded = transport
-        self._guard.opened(transport)
+        # By type uvloop's transports are no asyncio.Transport, though they are by what they do.
+        self._guarded = cast(asyncio.Transport, transport)
+        self._guard.opened(self._guarded)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """:param exc: why, None for an ordinary end."""
