@@ -200,7 +200,7 @@ def _ledger_function(name: str, signature: Signature) -> Callable[..., Any]:
         meter.charge(signature.fuel)
         plain = tuple([write(value, meter) for write, value in zip(writers, arguments, strict=True)])
         for part in plain:
-            if type(part) is list or type(part) is str:
+            if type(part) is list or (type(part) is str and len(part) > 64):
                 _sized_plain(part)
         cell.in_host = True
         answer = _host().ledger_call(name, plain)
