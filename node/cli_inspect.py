@@ -1,0 +1,137 @@
+"""``hansa start``, ``status``, ``contract check`` and ``verify``: one node, one file, one directory."""
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from contracts.language.report import as_json, as_lines, check_report
+from node import verification
+from node.cli_settings import Exit, Settings, command, example, rows
+from rpc.client import Policy, SyncClient
+from state.errors import Invalid, Reason
+
+FEW_LINES = 10
+"""Progress lines where there is no terminal."""
+
+SOURCE_BYTES_READ_MAX = 1024 * 1024
+"""Far above the largest contract; what is above that is refused by the checker, and not read to its end."""
+
+
+@click.command(epilog=example("hansa start --home alpina"))
+@command
+def start(settings: Settings) -> int:
+    """Run the node of a home until SIGTERM or Ctrl-C."""
+    home = settings.home
+    if not home.configuration.exists():
+        raise Invalid(Reason.UNKNOWN, f"{home.path} is no node's home: make one by hansa init, or name it by --home")
+    if not home.genesis.exists():
+        detail = f"{home.path} has no genesis document: hansa genesis adopt genesis.json --home {home.path}"
+        raise Invalid(Reason.UNKNOWN, detail)
+    from node import daemon  # here, because no other command needs the node's own libraries
+
+    return daemon.run(home.path)
+
+
+@click.command(epilog=example("hansa status", "hansa status --url http://10.0.0.7:26700 --json"))
+@command
+def status(settings: Settings) -> None:
+    """What a node says of itself."""
+    with SyncClient([settings.node_url], Policy(timeout_seconds=5.0, rounds_max=2)) as client:
+        found = client.node_status()
+    fields: list[tuple[str, object]] = [(name, getattr(found, name)) for name in found.__struct_fields__]
+    document = dict(fields) | {"url": settings.node_url}
+    shown = [(name, "; ".join(value) or "–") if isinstance(value, tuple) else (name, value) for name, value in fields]
+    settings.answer(document, rows([("url", settings.node_url), *shown]))
+
+
+@click.group(epilog=example("hansa contract check loans.py"))
+def contract() -> None:
+    """Contracts: what the language says of a file."""
+
+
+@contract.command(epilog=example("hansa contract check loans.py", "hansa contract check loans.py --json"))
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@command
+def check(settings: Settings, file: Path) -> int:
+    """Whether the network would accept this contract, and every reason why not."""
+    with file.open("rb") as source:
+        findings = check_report(source.read(SOURCE_BYTES_READ_MAX))
+    settings.answer(as_json(str(file), findings), as_lines(str(file), findings))
+    return Exit.REFUSED if findings else Exit.DONE
+
+
+@click.command(epilog=example("hansa verify --home alpina"))
+@command
+def verify(settings: Settings) -> None:
+    """Replay a stopped node's chain from genesis and compare every root and certificate.
+
+    Nothing in the directory is changed, and nothing in it is believed: blocks, certificates and signatures are
+    checked, every transaction is executed again.
+    """
+    home, began = settings.home, time.monotonic()
+    console = Console(stderr=True)
+    with _bar(console) as bar:
+        found = verification.verify(home, _on_terminal(bar) if console.is_terminal else _in_lines())
+    seconds = time.monotonic() - began
+    settings.answer(
+        {
+            "home": str(home.path),
+            "agrees": True,
+            "chain_id": "0x" + found.chain_id.hex(),
+            "height": str(found.height),
+            "block_digest": "0x" + found.block_digest.hex(),
+            "state_root": "0x" + found.state_root.hex(),
+            "transactions": found.transactions,
+            "failed": found.failed,
+            "signatures": found.signatures,
+            "checkpoints": found.checkpoints,
+            "certified_height": str(found.certified_height),
+            "state_height": str(found.state_height),
+            "duration_ms": str(round(seconds * 1000)),
+        },
+        [
+            f"{home.path} agrees with itself and with its certificates, from genesis to height {found.height}.",
+            *rows(
+                [
+                    ("state root", "0x" + found.state_root.hex()),
+                    ("transactions", f"{found.transactions} ({found.failed} failed)"),
+                    ("signatures checked", found.signatures),
+                    ("heights with a checkpoint certificate", f"{found.checkpoints} of {found.height}"),
+                    ("seconds", f"{seconds:.1f}"),
+                ]
+            ),
+        ],
+    )
+
+
+def _bar(console: Console) -> Progress:
+    return Progress(
+        TextColumn("verifying"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+
+
+def _on_terminal(bar: Progress) -> Callable[[int, int], None]:
+    task = bar.add_task("blocks", total=None)
+    return lambda height, last: bar.update(task, completed=height, total=last)
+
+
+def _in_lines() -> Callable[[int, int], None]:
+    told = 0
+
+    def tell(height: int, last: int) -> None:
+        nonlocal told
+        if height * FEW_LINES // last > told:
+            told = height * FEW_LINES // last
+            print(f"hansa: verified {height} of {last} blocks", file=sys.stderr, flush=True)
+
+    return tell

@@ -1,0 +1,216 @@
+"""``hansa wallet``: accounts, payments, any call of a contract, any query."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from node import wallet as accounts
+from node.cli_settings import Exit, Settings, command, example, rows
+from node.wallet import MEMBER, WalletAccount
+from rpc.backend import TransactionStatus
+from rpc.client import RpcError, SyncClient
+from rpc.client.calls import Sent
+from rpc.text import SAFE_INT_MAX
+from state.transaction import Call
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def signing_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Who signs, and how long to wait."""
+    for decorate in (
+        click.option("--from", "sender", default=MEMBER, show_default=True, help="The account that sends."),
+        click.option("--passphrase-file", type=FILE, help="Of the account's key; mode 0600."),
+        click.option("--timeout", type=click.IntRange(0), default=30, show_default=True, help="Seconds to wait."),
+    ):
+        function = decorate(function)
+    return function
+
+
+@click.group(epilog=example("hansa wallet new alice", "hansa wallet send --from alice ADDRESS 12.50 USD"))
+def wallet() -> None:
+    """Accounts, payments, and any call or query of a contract."""
+
+
+@wallet.command(epilog=example("hansa wallet new alice --home ~/wallets"))
+@click.argument("name")
+@click.option("--prefix", help="Prefix of the network's addresses.  [default: of the home's genesis, else hansa]")
+@click.option("--passphrase-file", type=FILE, help="Seals the key; mode 0600.")
+@command
+def new(settings: Settings, name: str, prefix: str | None, passphrase_file: Path | None) -> None:
+    """Make a key and its account. The account's bank opens it, from the public key and the salt shown here."""
+    passphrase = settings.passphrase(passphrase_file)
+    made = accounts.create(settings.home, name, prefix or accounts.prefix_of(settings.home), passphrase)
+    then = "Your bank opens the account: hansa wallet call accounts register …"
+    settings.answer(_public(made), [*_lines(made), then])
+
+
+@wallet.command("list", epilog=example("hansa wallet list --json"))
+@command
+def list_accounts(settings: Settings) -> None:
+    """The accounts whose keys are in this home."""
+    found = accounts.accounts(settings.home)
+    lines = rows([(account.name, account.address) for account in found])
+    settings.answer(
+        {"accounts": [_public(account) for account in found]},
+        lines or [f"{settings.home.path} holds no account: hansa wallet new NAME"],
+    )
+
+
+@wallet.command(epilog=example("hansa wallet show alice", "hansa wallet show hansat1qx… --url 127.0.0.1:26700"))
+@click.argument("account")
+@command
+def show(settings: Settings, account: str) -> None:
+    """An account of this home, or any address, with its balances."""
+    own = None if "1" in account and len(account) > 60 else accounts.find(settings.home, account)
+    address = account if own is None else own.address
+    public: dict[str, Any] = {"address": address} if own is None else _public(own)
+    lines = [] if own is None else _lines(own)
+    with SyncClient([settings.node_url]) as client:
+        try:
+            found = client.account_get(address, limit=1_000)
+        except RpcError as refusal:
+            if refusal.code != "unknown" or own is None:
+                raise
+            settings.answer(public | {"registered": False}, [*lines, "No bank has opened this account yet."])
+            return
+    balances = [{"asset": entry.asset, "amount": entry.amount, "held": entry.held} for entry in found.balances]
+    told = {"registered": True, "bank": found.bank, "frozen": found.frozen, "height": found.height}
+    facts: list[tuple[str, object]] = [("address", address), ("bank", found.bank), ("height", found.height)]
+    for entry in found.balances:
+        facts.append((entry.asset, accounts.show_amount(int(entry.amount), entry.asset)))
+        if int(entry.held):
+            facts.append((f"{entry.asset}, held", accounts.show_amount(int(entry.held), entry.asset)))
+    settings.answer(public | told | {"balances": balances}, rows(facts))
+
+
+@wallet.command(epilog=example("hansa wallet send --from alice hansat1qx… 12.50 USD --reference 'invoice 7'"))
+@click.argument("to")
+@click.argument("amount")
+@click.argument("currency")
+@click.option("--reference", default="", help="What it is for; at most 140 letters.")
+@signing_options
+@command
+def send(
+    settings: Settings,
+    to: str,
+    amount: str,
+    currency: str,
+    reference: str,
+    sender: str,
+    passphrase_file: Path | None,
+    timeout: int,
+) -> int:
+    """Pay: within a bank or to another, whatever the payee's account needs."""
+    minor = accounts.parse_amount(amount, currency)
+    return _send(
+        settings,
+        sender,
+        passphrase_file,
+        timeout,
+        lambda client: Call("payments", _interface(client, "payments"), "pay", [to, currency, minor, reference]),
+    )
+
+
+@wallet.command(
+    epilog=example(
+        "hansa wallet call bank_money create '[\"USD\"]' --home alpina",
+        'hansa wallet call accounts register \'[[["0xPUBLICKEY", "0xSALT"]]]\' --home alpina',
+    )
+)
+@click.argument("contract")
+@click.argument("method")
+@click.argument("arguments", default="[]")
+@signing_options
+@command
+def call(
+    settings: Settings,
+    contract: str,
+    method: str,
+    arguments: str,
+    sender: str,
+    passphrase_file: Path | None,
+    timeout: int,
+) -> int:
+    """Call an action of a contract. ARGUMENTS are JSON as contract_abi has it: integers as text, bytes as 0x-hex."""
+
+    def make(client: SyncClient) -> Call:
+        abi = client.contract_abi(contract)
+        values = accounts.arguments_of(abi.source, method, arguments)
+        return Call(contract, abi.contract.interface, method, values)
+
+    return _send(settings, sender, passphrase_file, timeout, make)
+
+
+@wallet.command(epilog=example("hansa wallet query bank_money supply '[\"USD.alpina\"]'"))
+@click.argument("contract")
+@click.argument("method")
+@click.argument("arguments", default="[]")
+@click.option("--as", "sender", help="Address that the contract shall see as the sender.")
+@command
+def query(settings: Settings, contract: str, method: str, arguments: str, sender: str | None) -> None:
+    """Ask a contract. Nothing is sent or signed."""
+    with SyncClient([settings.node_url]) as client:
+        values = accounts.arguments_of(client.contract_abi(contract).source, method, arguments)
+        found = client.contract_query(contract, method, values, sender)
+    document = {"height": found.height, "result": found.result, "encoded": found.encoded, "fuel_used": found.fuel_used}
+    settings.answer(document, [f"{found.result}", f"(after height {found.height})"])
+
+
+def _send(
+    settings: Settings, sender: str, passphrase_file: Path | None, timeout: int, make: Callable[[SyncClient], Call]
+) -> int:
+    account = accounts.find(settings.home, sender)
+    pair = account.open(settings.passphrase(passphrase_file))
+    with SyncClient([settings.node_url]) as client:
+        sent = client.send([make(client)], account.address, [pair], timeout_ms=min(timeout * 1000, SAFE_INT_MAX))
+    return _outcome(settings, sent)
+
+
+def _outcome(settings: Settings, sent: Sent) -> int:
+    outcome = sent.outcome
+    receipt = outcome.receipt
+    document: dict[str, Any] = {
+        "hash": outcome.hash,
+        "status": outcome.status.value,
+        "height": outcome.height,
+        "code": receipt.code if receipt else None,
+        "message": receipt.message if receipt else None,
+        "results": list(receipt.results) if receipt else None,
+        "fuel_used": receipt.fuel_used if receipt else None,
+        "transaction": "0x" + sent.transaction.encoded.hex(),
+    }
+    lines = rows([(name, document[name]) for name in ("hash", "status", "height") if document[name] is not None])
+    if outcome.status is TransactionStatus.FINAL:
+        if receipt is not None and any(result is not None for result in receipt.results):
+            lines.append(f"result  {receipt.results[0]}")
+        settings.answer(document, lines)
+        return Exit.DONE
+    if outcome.status is TransactionStatus.FAILED and receipt is not None:
+        settings.answer(document, [*lines, f"{receipt.code}: {receipt.message}"])
+        return Exit.REFUSED
+    if outcome.status is TransactionStatus.EXPIRED:
+        settings.answer(document, [*lines, "Its time passed without it; it will never happen. Send a new one."])
+        return Exit.REFUSED
+    then = "Not final yet; it may still become so. Ask for its hash before you send anew."
+    settings.answer(document, [*lines, then])
+    return Exit.PENDING
+
+
+def _interface(client: SyncClient, contract: str) -> int:
+    return client.contract_abi(contract).contract.interface
+
+
+def _public(account: WalletAccount) -> dict[str, Any]:
+    return {
+        "name": account.name,
+        "address": account.address,
+        "public_key": "0x" + account.public_key.hex(),
+        "salt": "0x" + account.salt.hex(),
+    }
+
+
+def _lines(account: WalletAccount) -> list[str]:
+    return rows([(name, value) for name, value in _public(account).items()])
