@@ -307,7 +307,7 @@ CONTRACT_ABI = Read("contract_abi", ContractAbi, _contract_abi)
 CONTRACT_QUERY = Read("contract_query", QueryFact, _contract_query)
 EVENTS = Read("events", EventPage, _events)
 
-_ALL: tuple[Read[object], ...] = (  # type: ignore[assignment]
+_ALL: tuple[Read[object], ...] = (
     *(RECEIPT, RECEIPT_PROOF, SIMULATE, BLOCK, STATE_PROOF, ACCOUNT, HISTORY),
     *(CONTRACTS, CONTRACT_ABI, CONTRACT_QUERY, EVENTS),
 )

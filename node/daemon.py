@@ -1,0 +1,97 @@
+"""The daemon: ``run`` a home until somebody ends it or it can't go on.
+
+Exit codes: 0 after SIGTERM or SIGINT, 1 when it refused to start or had to stop; the sentence that says why is the
+last line it logs.
+"""
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+
+import uvloop
+
+from node import logs
+from node.life import Ending, Node
+from node.opening import Opening, check_port, lock_home, read_home
+from state.errors import Corrupt, Invalid
+
+STOP_SECONDS_MAX = 15.0
+"""A node that has not stopped in good order by then ends anyway: its journal is synced at every step."""
+
+logger = logging.getLogger("hansa.node")
+
+
+def run(home: Path) -> int:
+    """Run the node of that home. Returns the exit code."""
+    if not __debug__:
+        print("hansa: assertions are switched off (python -O, PYTHONOPTIMIZE): start it without.", file=sys.stderr)
+        return 1
+    try:
+        opening = read_home(home, os.environ)
+        lock = lock_home(opening.home)
+    except Invalid as error:
+        print(f"hansa: {error.detail}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"hansa: {home} can't be used: {error.strerror} ({error.filename})", file=sys.stderr)
+        return 1
+    logs.configure(opening.configuration.log)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_live(opening))
+    finally:
+        os.close(lock)
+
+
+async def _live(opening: Opening) -> int:
+    settings, loop = opening.configuration, asyncio.get_running_loop()
+    node = Node(opening)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, node.request_stop)
+    try:
+        check_port(settings.p2p.host, settings.p2p.port, "p2p.port")
+        check_port(settings.rpc.host, settings.rpc.port, "rpc.port")
+        await node.start()
+    except (Invalid, Corrupt) as error:
+        logger.critical(error.detail if isinstance(error, Invalid) else str(error))
+        _end_at_once(1)
+    gc.collect()
+    gc.freeze()
+    ending = await node.ended
+    if ending is not None:
+        _explain(ending)
+        _end_at_once(1)
+    logger.info("stopping")
+    try:
+        async with asyncio.timeout(STOP_SECONDS_MAX):
+            await node.stop()
+    except TimeoutError:
+        logger.error("it took too long to stop in good order; what was journalled is safe")
+        _end_at_once(1)
+    except Corrupt as error:
+        logger.critical(str(error))
+        _end_at_once(1)
+    logger.info("stopped")
+    return 0
+
+
+def _explain(ending: Ending) -> None:
+    error = ending.error
+    if error is None or isinstance(error, Corrupt):
+        logger.critical(ending.sentence)
+    else:
+        logger.critical(ending.sentence, exc_info=error)
+
+
+def _end_at_once(code: int) -> None:
+    """End without waiting for anything: after a failure no handle is used again, not even to close it."""
+    logging.shutdown()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    sys.exit(run(Path(sys.argv[1])))

@@ -1,0 +1,96 @@
+"""The inbox and its one reader: events in, the driver's turns out.
+
+Everything that a driver hears of comes through here, in order. A drain handles events for a few milliseconds, then
+lets the loop look after sockets before it goes on. What the driver asked for itself is never dropped; what peers send
+is, when more waits than the node can handle: agreement sends again what matters.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from node.seams import BulkFrame, Event, VoteFrame
+
+INBOX_BYTES_MAX = 64 * 1024 * 1024
+"""Payloads of peers that wait, bytes."""
+
+FRAME_BYTES = 256
+"""What a waiting frame takes beside its payload."""
+
+DRAIN_SECONDS_MAX = 0.004
+"""How long events are handled before sockets have their turn."""
+
+
+class Inbox:
+    """Hands events to one handler.
+
+    :param handle: the driver's turn.
+    :param failed: told of whatever ``handle`` raises; the process must end, and nothing is handled afterwards.
+    """
+
+    def __init__(self, failed: Callable[[BaseException], None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._failed = failed
+        self._handle: Callable[[Event], None] | None = None
+        self._events: deque[Event] = deque()
+        self._bytes = 0
+        self._is_scheduled = False
+        self._is_closed = False
+        self.dropped_count = 0
+        """Frames of peers that found no room."""
+
+    def open(self, handle: Callable[[Event], None]) -> None:
+        """From now on events are handled; those that came before wait here."""
+        self._handle = handle
+        self._schedule()
+
+    def close(self) -> None:
+        """Handle nothing any more."""
+        self._is_closed = True
+        self._events.clear()
+
+    def post(self, event: Event) -> None:
+        """Put an event in; it is handled soon, never within this call."""
+        if isinstance(event, VoteFrame | BulkFrame):
+            size = len(event.payload) + FRAME_BYTES
+            if self._bytes + size > INBOX_BYTES_MAX:
+                self.dropped_count += 1
+                return
+            self._bytes += size
+        self._events.append(event)
+        self._schedule()
+
+    def post_from_thread(self, event: Event) -> None:
+        """``post`` from another thread."""
+        try:
+            self._loop.call_soon_threadsafe(self.post, event)
+        except RuntimeError:  # the loop has ended, and with it everyone who could care
+            return
+
+    @property
+    def waiting_count(self) -> int:
+        """Events that wait."""
+        return len(self._events)
+
+    def _schedule(self) -> None:
+        if self._events and not self._is_scheduled and not self._is_closed and self._handle is not None:
+            self._is_scheduled = True
+            self._loop.call_soon(self._drain)
+
+    def _drain(self) -> None:
+        assert self._handle is not None
+        self._is_scheduled = False
+        until = self._loop.time() + DRAIN_SECONDS_MAX
+        while self._events and not self._is_closed:
+            event = self._events.popleft()
+            if isinstance(event, VoteFrame | BulkFrame):
+                self._bytes -= len(event.payload) + FRAME_BYTES
+            try:
+                self._handle(event)
+            except Exception as error:  # noqa: BLE001 — the driver's edge: any error in it ends the node
+                self.close()
+                self._failed(error)
+                return
+            if self._loop.time() >= until:
+                break
+        self._schedule()

@@ -1,0 +1,374 @@
+"""A node's life: opened from its home, brought up to date, linked and served, and closed in good order.
+
+Everything is opened in the order in which it depends on each other and closed in the reverse. An error of ours or of
+the disk ends the node through one function, ``_failed``; nothing goes on after it.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import random
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from consensus.events import Halt
+from consensus.replica import Replica
+from consensus.start import Identity as ReplicaIdentity
+from contracts.executor import Executor
+from genesis.birth import state_at_birth
+from node import journal as journal_file
+from node import readiness, records, start
+from node.chain import Chain
+from node.driver import Driver, Parts
+from node.execution import InlineExecution, NodeExecution
+from node.execution_frames import Place
+from node.execution_process import ProcessExecution
+from node.history import ValidatorHistory
+from node.inbox import Inbox
+from node.intake import NodeIntake
+from node.metrics import Metrics, Reading, resident_bytes
+from node.notices import Notices
+from node.opening import Opening, port_refused
+from node.pool import Pool, PoolLimits
+from node.proposing import Pace
+from node.queries import NodeQueries, Sources
+from node.records import Recovered
+from node.runtime import AsyncClock, InlineVerifier, PeerLinks, open_journal, standing
+from node.signer import Signer
+from p2p.frame import Role
+from p2p.network import PeerNetwork
+from rpc.methods import method_table
+from rpc.server import Server, ServerOptions
+from state.certificate import Certificate
+from state.errors import Corrupt
+from state.keys import KeyPair
+from state.store import Database
+from state.votes import signing_payload, to_value
+from state.world import HEIGHT_BEFORE_GENESIS, World
+
+VERSION = "0.1.0"
+"""Of this program, as ``node_status`` tells it."""
+
+REPLAY_REPORT_BLOCKS = 1_000
+"""A long replay says so often where it is."""
+
+logger = logging.getLogger("hansa.node")
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why a node ended by itself."""
+
+    sentence: str
+    error: BaseException | None
+    """None after a halt."""
+
+
+class Node:
+    """One running node."""
+
+    def __init__(self, opening: Opening) -> None:
+        """Nothing happens before ``start``."""
+        self._opening = opening
+        self._home = opening.home
+        self._settings = opening.configuration
+        self._chain_id = opening.genesis.chain_id
+        self.ended: asyncio.Future[Ending | None] = asyncio.get_running_loop().create_future()
+        """Done when the node can't go on, or is asked to stop (None)."""
+        self.notices = Notices(logger, self._halted)
+        self.inbox = Inbox(self._failed)
+        self.links = PeerLinks(opening.peers, self.inbox, logger)
+        self.p2p_port = 0
+        self.rpc_port = 0
+        self._closers: list[ThreadPoolExecutor] = []
+        self._databases: list[Database] = []
+
+    # ---------------------------------------------------------------------------------------------------- opening
+
+    async def start(self) -> None:
+        """Open everything and take part.
+
+        :raises Corrupt: what is on disk can't be gone on from; the sentence says what to do.
+        :raises Invalid: UNAVAILABLE, a port is taken.
+        """
+        self._refuse_after_halt()
+        genesis, settings = self._opening.genesis, self._settings
+        self.chain = Chain(Database.open(self._home.chain, create=True), self._home.anchor)
+        recovered = records.read(journal_file.recover(self._home.journal))
+        lag = genesis.parameters.execution_lag
+        self.history = ValidatorHistory(genesis.validators(), lag, self.chain)
+        self.execution = await self._open_execution()
+        executed_height = await self._replay(recovered)
+        self.chain.check_anchor()
+        self.journal, self._journal_thread = open_journal(self._home.journal, self.inbox)
+        signer = self._signer(recovered, self._opening.vote_key)
+        begun = start.start_state(self.chain, signer, self.history, lag, executed_height)
+        for certificate in begun.certified:
+            self.notices.certified(certificate.vote.height)
+        vote_key = None if signer is None else signer.public
+        self.clock = AsyncClock(self.inbox)
+        self.verifier = InlineVerifier(self.inbox)
+        self.pool = Pool(PoolLimits(bytes_max=settings.node.pool_bytes_max))
+        self.driver = Driver(
+            Parts(
+                chain_id=self._chain_id,
+                parameters=genesis.parameters,
+                chain=self.chain,
+                pool=self.pool,
+                replica=Replica(ReplicaIdentity(vote_key, self._chain_id, genesis.parameters, genesis.time_ms), begun),
+                validators=self.history,
+                signer=signer,
+                executed_height=executed_height,
+                kept_bodies=start.kept_bodies(self.chain, recovered),
+                clock=self.clock,
+                network=self.links,
+                journal=self.journal,
+                verifier=self.verifier,
+                execution=self.execution,
+                listener=self.notices,
+                pace=Pace(settings.node.pace_ms, settings.node.heartbeat_ms),
+            )
+        )
+        await self._serve()
+        self.driver.start()
+        self.inbox.open(self.driver.handle)
+        logger.info(
+            "started",
+            extra={
+                "facts": {
+                    "member": self._opening.member.id,
+                    "role": self._opening.member.role.value,
+                    "height": self.chain.height,
+                    "p2p_port": self.p2p_port,
+                    "rpc_port": self.rpc_port,
+                }
+            },
+        )
+
+    async def _open_execution(self) -> NodeExecution:
+        birth = state_at_birth(self._opening.genesis)
+        if self._settings.node.execution == "process":
+            return await ProcessExecution.start(Place(str(self._home.state), self._chain_id, birth), self.inbox.post)
+        database = Database.open(self._home.state, create=True)
+        self._databases.append(database)
+        executor = Executor(World.open(database), self._chain_id, birth.parameters)
+        if executor.world.height == HEIGHT_BEFORE_GENESIS:
+            executor.apply_genesis(birth)
+        return InlineExecution(executor, self.inbox.post)
+
+    async def _replay(self, recovered: Recovered) -> int:
+        """Bring chain and world state to one height; that height. :raises Corrupt: they contradict each other."""
+        replaying = start.replay(self.chain, recovered, self.history, self.execution.opened.height)
+        try:
+            block, transactions = next(replaying)
+            while True:
+                noted = self.chain.outcome(block.height)
+                outcome = (await self.execution.replay(block, transactions)).outcome
+                if noted is not None and noted != outcome:
+                    raise Corrupt(
+                        f"Executing block {block.height} again gives another state than it gave before. Delete "
+                        f"{self._home.state} and start again; if that does not help, keep the directory for analysis."
+                    )
+                if block.height % REPLAY_REPORT_BLOCKS == 0:
+                    facts = {"height": block.height, "of": self.chain.height}
+                    logger.info("replaying the chain", extra={"facts": facts})
+                block, transactions = replaying.send(outcome)
+        except StopIteration as finished:
+            height: int = finished.value
+            return height
+
+    def _signer(self, recovered: Recovered, vote_key: KeyPair | None) -> Signer | None:
+        return None if vote_key is None else Signer(vote_key, self._chain_id, self.journal, recovered)
+
+    async def _serve(self) -> None:
+        """Link with peers and answer clients. :raises Invalid: UNAVAILABLE, a port is taken."""
+        opening, settings = self._opening, self._settings
+        role = Role(opening.member.role.value)
+        self.network = PeerNetwork(
+            opening.identity,
+            self._chain_id,
+            role,
+            opening.peers,
+            self.links.on_event,
+            standing(lambda: self.chain.height, self.driver.newest_vote, self.links),
+            self.clock.now_ms,
+            random.random,
+            self._failed,
+        )
+        self.links.attach(self.network)
+        self.queries = NodeQueries(
+            Sources(
+                VERSION,
+                opening.genesis,
+                opening.document,
+                opening.member,
+                self.chain,
+                self.history,
+                self.pool,
+                self.driver,
+                self.execution,
+                self.notices,
+                self.network.status,
+                self.not_ready,
+            )
+        )
+        self.metrics = Metrics(self._readings())
+        self.notices.on_executed(self.metrics.executed)
+        self.intake = NodeIntake(
+            self.inbox,
+            self.notices,
+            self.queries.status_of,
+            self.metrics.finalised,
+            is_validator=role is Role.VALIDATOR,
+        )
+        self.server = Server(
+            method_table(self.intake, self.queries, VERSION),
+            self.not_ready,
+            self.metrics.text,
+            ServerOptions(hosts=settings.rpc.allowed_hosts),
+        )
+        try:
+            await self.network.start(settings.p2p.host, settings.p2p.port)
+        except OSError as error:
+            raise port_refused(settings.p2p.host, settings.p2p.port, "p2p.port", error) from error
+        self.p2p_port = self.network.port
+        try:
+            self.rpc_port = await self.server.start(settings.rpc.host, settings.rpc.port)
+        except OSError as error:
+            raise port_refused(settings.rpc.host, settings.rpc.port, "rpc.port", error) from error
+
+    # ---------------------------------------------------------------------------------------------------- closing
+
+    async def stop(self) -> None:
+        """End in good order: clients first, then peers, then execution, then the disk, everything synced."""
+        if hasattr(self, "server"):
+            await self.server.stop()
+        if hasattr(self, "network"):
+            await self.network.close()
+        self.inbox.close()
+        if hasattr(self, "execution"):
+            await self.execution.close()
+        for database in self._databases:
+            database.close()
+        if hasattr(self, "journal"):
+            self._journal_thread.shutdown()
+            self.journal.close()
+        if hasattr(self, "chain"):
+            self.chain.close()
+
+    def request_stop(self) -> None:
+        """Somebody wants it to end in good order: done by whoever waits for ``ended``."""
+        if not self.ended.done():
+            self.ended.set_result(None)
+
+    def _failed(self, error: BaseException) -> None:
+        """The disk, the execution or our own code has failed: nothing is said any more."""
+        self.inbox.close()
+        sentence = str(error) if isinstance(error, Corrupt) else f"a fault in the program itself: {error!r}"
+        if not self.ended.done():
+            self.ended.set_result(Ending(sentence, error))
+
+    def _halted(self, halt: Halt) -> None:
+        """This node contradicts a certificate: keep what explains it, and end."""
+        own = halt.own.to_value() if isinstance(halt.own, Certificate) else to_value(halt.own)
+        document = {
+            "reason": halt.reason,
+            "chain_id": self._chain_id.hex(),
+            "own": _spelled(own),
+            "other": _spelled(halt.other.to_value()),
+            "other_payload": signing_payload(halt.other.vote, self._chain_id).hex(),
+        }
+        path = self._home.data / "halted.json"
+        with path.open("w", encoding="utf-8") as file:
+            json.dump(document, file, indent=2)
+            file.flush()
+            os.fsync(file.fileno())
+        sentence = f"halted: {halt.reason}. What explains it is in {path}; keep the data directory and ask for help"
+        self.inbox.close()
+        if not self.ended.done():
+            self.ended.set_result(Ending(sentence, None))
+
+    def _refuse_after_halt(self) -> None:
+        path = self._home.data / "halted.json"
+        if path.exists():
+            raise Corrupt(
+                f"this node halted because it contradicted other validators ({path} says how). It votes again only "
+                "when a person has found out why and moved that file away."
+            )
+
+    # ------------------------------------------------------------------------------------------------ what it says
+
+    def not_ready(self) -> list[str]:
+        """Why the node is not ready; nothing when it is."""
+        return list(
+            readiness.reasons(
+                readiness.Vitals(
+                    self._opening.member.id,
+                    self.history,
+                    self.links,
+                    self.notices,
+                    self.clock,
+                    self._settings.node.heartbeat_ms,
+                    lambda: self.chain.height,
+                    lambda: self.driver.executed_height,
+                    lambda: self.driver.catch_up.target_height,
+                )
+            )
+        )
+
+    def _readings(self) -> list[Reading]:
+        driver, process = self.driver, self.execution
+        worker_id = process.process_id if isinstance(process, ProcessExecution) else 0
+        links = self.network.status
+
+        def dropped() -> int:
+            return sum(
+                status.votes.counters.dropped + status.votes.counters.refused + status.bulk.counters.refused
+                for status in links()
+            )
+
+        return [
+            Reading("hansa_height", "Latest executed height.", lambda: driver.executed_height),
+            Reading("hansa_decided_height", "Latest decided height.", lambda: self.chain.height),
+            Reading("hansa_certified_height", "Latest certified height.", lambda: self.notices.certified_height),
+            Reading("hansa_view", "View of the height that is being decided.", lambda: driver.view),
+            Reading("hansa_ready", "1 when the node is ready.", lambda: not self.not_ready()),
+            Reading("hansa_peers", "Peers whose votes link is up.", lambda: len(self.links.linked)),
+            Reading("hansa_pool_transactions", "Pending transactions.", lambda: len(self.pool)),
+            Reading("hansa_pool_bytes", "Room that they take.", lambda: self.pool.bytes_used),
+            Reading("hansa_pool_evicted", "Evicted from the pool.", lambda: self.pool.evicted_count, is_total=True),
+            Reading(
+                "hansa_signatures_checked",
+                "Signatures of transactions checked.",
+                lambda: self.verifier.signature_count,
+                is_total=True,
+            ),
+            Reading("hansa_bad_signatures", "Those that failed.", lambda: driver.bad_signature_count, is_total=True),
+            Reading("hansa_messages_rejected", "Peers' bad messages.", lambda: driver.rejected_count, is_total=True),
+            Reading(
+                "hansa_observer_frames_refused",
+                "Votes and transactions that observers sent.",
+                lambda: self.links.refused_count,
+                is_total=True,
+            ),
+            Reading(
+                "hansa_inbox_dropped", "Frames without room here.", lambda: self.inbox.dropped_count, is_total=True
+            ),
+            Reading("hansa_links_dropped", "Frames without room on a link.", dropped, is_total=True),
+            Reading("hansa_journal_bytes", "Size of the journal.", lambda: self.journal.size_bytes),
+            Reading("hansa_certificate_days", "Days until the TLS leaf ends.", self.network.certificate_days),
+            Reading("hansa_resident_bytes", "Memory of the main process.", lambda: resident_bytes(os.getpid())),
+            Reading(
+                "hansa_execution_resident_bytes",
+                "Memory of the execution process.",
+                lambda: resident_bytes(worker_id) if worker_id else 0,
+            ),
+        ]
+
+
+def _spelled(value: object) -> object:
+    """A value of the codec in JSON: bytes as hex."""
+    if isinstance(value, bytes):
+        return value.hex()
+    return [_spelled(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,81 @@
+"""What a node counts and measures, in Prometheus' words. Gauges are read when somebody asks."""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from node.seams import Executed
+from state.block import Block
+
+CODES_MAX = 256
+"""Receipt codes counted by name; contracts make their own, and further ones count as ``other``."""
+
+FINALITY_SECONDS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0, 30.0)
+"""Upper bounds of the buckets of the time from arrival to finality."""
+
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One number, read when asked for."""
+
+    name: str
+    help: str
+    read: Callable[[], float]
+    is_total: bool = False
+    """Whether it only grows while the node runs."""
+
+
+class Metrics(Collector):
+    """All of one node's metrics."""
+
+    def __init__(self, readings: list[Reading]) -> None:
+        self._readings = readings
+        self._codes: Counter[str] = Counter()
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._finality = Histogram(
+            "hansa_finality_seconds",
+            "From a transaction's arrival at this node to its finality here, of own clients' transactions.",
+            buckets=FINALITY_SECONDS,
+            registry=self._registry,
+        )
+        self._registry.register(self)
+
+    def executed(self, block: Block, event: Executed) -> None:
+        """Count a block's receipts."""
+        for code in event.codes:
+            known = code in self._codes or len(self._codes) < CODES_MAX
+            self._codes[code if known else "other"] += 1
+
+    def finalised(self, seconds: float) -> None:
+        """One transaction of an own client is final."""
+        self._finality.observe(seconds)
+
+    def text(self) -> bytes:
+        """The exposition format, version 0.0.4."""
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
+        """What Prometheus' registry asks for."""
+        codes = CounterMetricFamily("hansa_transactions", "Executed transactions by receipt code.", labels=["code"])
+        for code, count in sorted(self._codes.items()):
+            codes.add_metric([code], count)
+        yield codes
+        for reading in self._readings:
+            family = CounterMetricFamily if reading.is_total else GaugeMetricFamily
+            yield family(reading.name, reading.help, value=reading.read())
+
+
+def resident_bytes(process_id: int) -> int:
+    """Resident memory of a process, 0 when it is gone."""
+    try:
+        with open(f"/proc/{process_id}/statm", "rb") as file:
+            return int(file.read().split()[1]) * PAGE_BYTES
+    except (OSError, IndexError, ValueError):
+        return 0

@@ -1,0 +1,315 @@
+"""What can be asked of a node: the chain's rows, the executed state by way of the execution, and the driver's facts.
+
+Nothing here waits without a limit. A proof is built on the state right after a height and answered when that height's
+checkpoint certificate is there, which it usually is some milliseconds later.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import monotonic
+
+from contracts.kernel import layout
+from genesis.document import Genesis
+from genesis.member import Member
+from node import reads
+from node.chain import Chain
+from node.driver import Driver
+from node.execution import NodeExecution
+from node.history import ValidatorHistory
+from node.notices import Notices
+from node.pool import Pool
+from node.seams import Executed
+from p2p.bulk import DecidedBlock
+from p2p.peers import PeerStatus
+from rpc.backend import (
+    AccountFact,
+    BlockFact,
+    CheckpointFact,
+    ContractAbi,
+    ContractPage,
+    EventFilter,
+    EventPage,
+    GenesisFact,
+    HistoryPage,
+    NodeFact,
+    PeerFact,
+    QueryFact,
+    ReceiptProofFact,
+    SimulationFact,
+    StateProofFact,
+    TransactionFact,
+    TransactionStatus,
+    ValidatorsFact,
+)
+from state import codec
+from state.address import decode_address
+from state.block import Block
+from state.certificate import Certificate
+from state.codec import DEPTH_MAX, Value
+from state.digest import NO_DIGEST
+from state.errors import Invalid, Reason
+from state.transaction import ARGUMENTS_MAX, Body
+
+PROOF_WAIT_MS = 5_000
+"""How long a proof waits for its height's certificate."""
+
+BLOCKS_CACHED_MAX = 8
+"""Decoded blocks kept for questions about their transactions; reading one takes about 3 ms."""
+
+DECIDED_STATUSES = (TransactionStatus.FINAL, TransactionStatus.FAILED, TransactionStatus.EXPIRED)
+"""What does not change any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where answers come from."""
+
+    version: str
+    genesis: Genesis
+    document: bytes
+    """The genesis document, byte for byte."""
+    member: Member
+    """Whose node this is."""
+    chain: Chain
+    history: ValidatorHistory
+    pool: Pool
+    driver: Driver
+    execution: NodeExecution
+    notices: Notices
+    peers: Callable[[], Sequence[PeerStatus]]
+    not_ready: Callable[[], Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """The latest executed block."""
+
+    height: int
+    block_digest: bytes
+    state_root: bytes
+    time_ms: int
+
+
+class NodeQueries:
+    """Implements ``rpc.backend.Queries``."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._chain = sources.chain
+        self._prefix = sources.genesis.parameters.address_prefix
+        self._blocks: OrderedDict[int, DecidedBlock] = OrderedDict()
+        self._latest = self._latest_at_start()
+        sources.notices.on_executed(self._executed)
+
+    # ------------------------------------------------------------------------------------- the node and its chain
+
+    async def node(self) -> NodeFact:
+        """See ``rpc.backend.Queries``, here and below."""
+        sources, latest = self._sources, self._latest
+        return NodeFact(
+            version=sources.version,
+            chain_id=sources.genesis.chain_id,
+            address_prefix=self._prefix,
+            node_id=sources.member.node_key,
+            member=sources.member.id,
+            role=sources.member.role.value,
+            height=latest.height,
+            decided_height=self._chain.height,
+            certified_height=sources.notices.certified_height,
+            block_digest=latest.block_digest,
+            state_root=latest.state_root,
+            block_time_ms=latest.time_ms,
+            view=sources.driver.view,
+            peers=sum(status.votes.up for status in sources.peers()),
+            pool_count=len(sources.pool),
+            pool_bytes=sources.pool.bytes_used,
+            target_height=sources.driver.catch_up.target_height,
+            not_ready=tuple(sources.not_ready()),
+        )
+
+    async def peers(self) -> Sequence[PeerFact]:
+        return sorted((_peer_fact(status) for status in self._sources.peers()), key=lambda fact: fact.member)
+
+    async def validators(self, height: int | None) -> ValidatorsFact:
+        height = self._latest.height if height is None else height
+        validators = self._sources.history.find(height) if height >= 0 else None
+        if validators is None:
+            raise Invalid(Reason.UNKNOWN, f"the validators of height {height} are not known yet")
+        return ValidatorsFact(height, validators)
+
+    async def block(self, height: int | None) -> BlockFact:
+        height = self._latest.height if height is None else height
+        if not 1 <= height <= self._latest.height:
+            raise Invalid(Reason.UNKNOWN, f"there is no executed block of height {height} here")
+        answer = await self._sources.execution.read(reads.BLOCK, height)
+        decided = self._decided(height)
+        return BlockFact(decided.block, decided.certificate, answer.failed_count, answer.latest_height)
+
+    async def block_by_digest(self, digest: bytes) -> BlockFact:
+        height = self._chain.height_of(digest)
+        if height is None:
+            raise Invalid(Reason.UNKNOWN, "no block with that digest is here")
+        return await self.block(height)
+
+    async def checkpoint(self, height: int | None) -> CheckpointFact:
+        height = self._sources.notices.certified_height if height is None else height
+        certificate = self._chain.checkpoint(height) if height >= 1 else None
+        if certificate is None:
+            if 1 <= height <= self._latest.height:
+                raise Invalid(Reason.UNAVAILABLE, f"height {height} has no checkpoint certificate here")
+            raise Invalid(Reason.UNKNOWN, f"there is no executed block of height {height} here")
+        return CheckpointFact(certificate, self._sources.history.at(height), self._latest.height)
+
+    async def genesis(self) -> GenesisFact:
+        return GenesisFact(self._sources.genesis.chain_id, self._sources.document)
+
+    # ------------------------------------------------------------------------------------------------ transactions
+
+    async def transaction(self, transaction_id: bytes) -> TransactionFact:
+        latest = self._latest.height
+        place = self._chain.place(transaction_id)
+        if place is None:
+            pending = self._sources.pool.get(transaction_id)
+            if pending is not None:
+                return TransactionFact(transaction_id, TransactionStatus.PENDING, latest, pending.encoded)
+            has_expired = self._sources.pool.has_expired(transaction_id)
+            status = TransactionStatus.EXPIRED if has_expired else TransactionStatus.UNKNOWN
+            return TransactionFact(transaction_id, status, latest)
+        height, index = place
+        encoded = self._decided(height).transactions[index]
+        if height > latest:
+            return TransactionFact(transaction_id, TransactionStatus.PENDING, latest, encoded)
+        answer = await self._sources.execution.read(reads.RECEIPT, transaction_id)
+        found = answer.found
+        assert found is not None, "an executed transaction has a receipt"
+        return TransactionFact(
+            transaction_id,
+            TransactionStatus.FINAL if found.receipt.is_ok else TransactionStatus.FAILED,
+            answer.height,
+            encoded,
+            found.height,
+            found.index,
+            found.block_time_ms,
+            found.receipt,
+        )
+
+    async def status_of(self, transaction_id: bytes) -> TransactionStatus:
+        """Where a transaction stands."""
+        return (await self.transaction(transaction_id)).status
+
+    async def wait_transaction(self, transaction_id: bytes, timeout_ms: int) -> TransactionFact:
+        until = monotonic() + timeout_ms / 1000
+        fact = await self.transaction(transaction_id)
+        # Nothing is awaited between finding it undecided and waiting, so no notice falls in between.
+        while fact.status not in DECIDED_STATUSES and (left_ms := int((until - monotonic()) * 1000)) > 0:
+            await self._sources.notices.transactions.wait(transaction_id, left_ms)
+            fact = await self.transaction(transaction_id)
+        return fact
+
+    async def simulate(self, body: Body) -> SimulationFact:
+        for call in body.calls:
+            _check_depth(call.arguments)
+        return await self._sources.execution.read(reads.SIMULATE, reads.body_value(body))
+
+    # ----------------------------------------------------------------------------------------------- what executed
+
+    async def account(self, address: str, cursor: bytes | None, limit: int) -> AccountFact:
+        return await self._sources.execution.read(reads.ACCOUNT, address, cursor, limit)
+
+    async def account_history(self, address: str, cursor: bytes | None, limit: int) -> HistoryPage:
+        return await self._sources.execution.read(reads.HISTORY, address, cursor, limit)
+
+    async def contracts(self, cursor: bytes | None, limit: int) -> ContractPage:
+        return await self._sources.execution.read(reads.CONTRACTS, cursor, limit)
+
+    async def contract_abi(self, contract: str) -> ContractAbi:
+        return await self._sources.execution.read(reads.CONTRACT_ABI, contract)
+
+    async def contract_query(
+        self, contract: str, method: str, arguments: Sequence[Value], sender: str | None
+    ) -> QueryFact:
+        if len(arguments) > ARGUMENTS_MAX:
+            raise Invalid(Reason.TOO_LARGE, f"a call has at most {ARGUMENTS_MAX} arguments")
+        _check_depth(arguments)
+        packed = codec.pack(arguments)
+        return await self._sources.execution.read(reads.CONTRACT_QUERY, contract, method, packed, sender)
+
+    async def events(self, from_height: int, cursor: bytes | None, limit: int, chosen: EventFilter) -> EventPage:
+        filters = reads.filter_arguments(chosen)
+        return await self._sources.execution.read(reads.EVENTS, from_height, cursor, limit, *filters)
+
+    # ------------------------------------------------------------------------------------------------------ proofs
+
+    async def state_proof(self, key: bytes) -> StateProofFact:
+        answer = await self._sources.execution.read(reads.STATE_PROOF, key)
+        certificate = await self._certificate(answer.height)
+        return StateProofFact(key, answer.value, answer.proof, certificate)
+
+    async def balance_proof(self, address: str, asset: str) -> StateProofFact:
+        decode_address(self._prefix, address)
+        return await self.state_proof(layout.balance_key(address, asset))
+
+    async def receipt_proof(self, transaction_id: bytes) -> ReceiptProofFact:
+        answer = await self._sources.execution.read(reads.RECEIPT_PROOF, transaction_id)
+        certificate = await self._certificate(answer.height)
+        return ReceiptProofFact(answer.receipt, answer.index, answer.count, answer.proof, certificate)
+
+    async def _certificate(self, height: int) -> Certificate:
+        """The checkpoint certificate of an executed height. :raises Invalid: UNAVAILABLE, it does not come in time."""
+        if height == 0:
+            raise Invalid(Reason.UNAVAILABLE, "no block has been executed yet, so nothing is certified")
+        certificate = self._chain.checkpoint(height)
+        if certificate is None:
+            await self._sources.notices.certificates.wait(height, PROOF_WAIT_MS)
+            certificate = self._chain.checkpoint(height)
+        if certificate is None:
+            raise Invalid(Reason.UNAVAILABLE, f"height {height} is not certified here yet; ask again in a moment")
+        return certificate
+
+    # ------------------------------------------------------------------------------------------------ small things
+
+    def _executed(self, block: Block, event: Executed) -> None:
+        self._latest = Latest(event.height, block.digest, event.outcome.state_root, block.header.timestamp_ms)
+
+    def _latest_at_start(self) -> Latest:
+        height = self._sources.driver.executed_height
+        outcome = self._chain.outcome(height) if height else None
+        if outcome is None:
+            return Latest(0, NO_DIGEST, self._sources.execution.opened.state_root, self._sources.genesis.time_ms)
+        block = self._decided(height).block
+        return Latest(height, block.digest, outcome.state_root, block.header.timestamp_ms)
+
+    def _decided(self, height: int) -> DecidedBlock:
+        """A decided block, from the cache if it is there."""
+        found = self._blocks.get(height)
+        if found is None:
+            found = self._chain.decided(height)
+            assert found is not None, "every height up to the newest has a block"
+            self._blocks[height] = found
+            if len(self._blocks) > BLOCKS_CACHED_MAX:
+                self._blocks.popitem(last=False)
+        else:
+            self._blocks.move_to_end(height)
+        return found
+
+
+def _peer_fact(status: PeerStatus) -> PeerFact:
+    peer = status.peer
+    return PeerFact(
+        member=peer.name,
+        node_id=peer.node_id,
+        role=peer.role.value,
+        connected=status.votes.up,
+        height=status.height or 0,
+        address=f"{peer.host}:{peer.port}" if status.dialled_by_us else "",
+    )
+
+
+def _check_depth(value: Value, depth: int = DEPTH_MAX) -> None:
+    """:raises Invalid: MALFORMED, a caller's value that has no encoding."""
+    if isinstance(value, list | tuple):
+        if depth == 0:
+            raise Invalid(Reason.MALFORMED, f"arguments nest deeper than {DEPTH_MAX}")
+        for item in value:
+            _check_depth(item, depth - 1)
