@@ -60,9 +60,14 @@ async def test_hello_tells_height_and_the_newest_vote_held(cluster: Cluster) -> 
 
 async def test_four_validators_and_two_observers(cluster: Cluster) -> None:
     made = identities(6)
-    validators = [cluster.make(identity) for identity in made[1:5]]
+    # Patient limits: on a busy machine no link may come up twice.
+    limits = dataclasses.replace(LIMITS, handshake_seconds_max=5.0, votes_silence_ticks_max=200)
+    validators = [cluster.make(identity, limits=limits) for identity in made[1:5]]
     # The observers have the smallest and the largest id: they dial whatever the order.
-    observers = [cluster.make(made[0], role=Role.OBSERVER), cluster.make(made[5], role=Role.OBSERVER)]
+    observers = [
+        cluster.make(made[0], Role.OBSERVER, limits=limits),
+        cluster.make(made[5], Role.OBSERVER, limits=limits),
+    ]
     await cluster.start(*validators, *observers)
     for kind in LinkKind:
         for node in validators:
