@@ -149,10 +149,10 @@ class Dispatcher:
         except RpcError as refusal:
             return _answer_to(envelope, refusal)
         except Invalid as fault:
-            refusal = from_invalid(fault)
-            if refusal.number == INTERNAL_ERROR:
+            translated = from_invalid(fault)
+            if translated.number == INTERNAL_ERROR:
                 self._logger.error("The method %s failed: %s", envelope.method, fault)
-            return _answer_to(envelope, refusal)
+            return _answer_to(envelope, translated)
         except Exception:  # The connection's edge: a caller never sees a traceback.
             self._logger.exception("The method %s failed.", envelope.method[:64])
             return _answer_to(envelope, error("internal_error"))

@@ -38,8 +38,8 @@ BODIES_BYTES_MAX = 64 * 1024 * 1024
 
 HEADER_LINE_BYTES_MAX = 8_190
 HEADERS_MAX = 64
-SHUTDOWN_SECONDS_MAX = 2.0
-"""How long a request that is being answered may take to end when the node stops."""
+SHUTDOWN_SECONDS_MAX = 0.5
+"""How long a request that is being answered may take to end when the node stops, and again once it is cancelled."""
 
 LINGER_SECONDS = 2.0
 """How long the rest of a refused body is read and dropped, so that its sender gets to see the refusal."""

@@ -11,6 +11,7 @@ pause, until its policy is used up. What a node refuses for good is raised at on
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -91,7 +92,7 @@ class Request:
 
 class _Response(msgspec.Struct, frozen=True):
     id: int | None = None
-    result: msgspec.Raw | None = None
+    result: msgspec.Raw = msgspec.Raw(b"null")
     error: ErrorAnswer | None = None
 
 
@@ -107,8 +108,13 @@ class Core:
     """Flows over a list of nodes. It begins with the node that answered last."""
 
     def __init__(self, urls: Sequence[str], policy: Policy) -> None:
+        """:raises ValueError: a sentence on what is wrong with ``urls``."""
         if not urls:
             raise ValueError("the address of at least one node is needed, for example http://127.0.0.1:8545")
+        for url in urls:
+            parts = urlsplit(url)
+            if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/"):
+                raise ValueError(f"{url!r} is not the address of a node; one looks like http://127.0.0.1:8545")
         self._urls = tuple(urls)
         self._policy = policy
         self._first = 0
@@ -206,7 +212,7 @@ def _result(response: _Response, request: Request) -> Any:
     if response.error is not None:
         raise _refusal(response.error)
     try:
-        return msgspec.json.decode(response.result or b"null", type=request.result)
+        return msgspec.json.decode(response.result, type=request.result)
     except msgspec.DecodeError as fault:
         raise RpcError(
             -32603, "internal_error", f"The answer to {request.method} is not as expected: {fault}"

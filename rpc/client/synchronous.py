@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any, TypeVar
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from rpc import answers
 from rpc.backend import WAIT_MS_MAX
@@ -194,15 +194,8 @@ class SyncClient:
         raise AssertionError("the second attempt always answers")
 
     def _connect(self, url: str) -> http.client.HTTPConnection:
-        parts = _split(url)
+        parts = urlsplit(url)
         if parts.scheme == "https":
             context = self._tls or ssl.create_default_context()
             return http.client.HTTPSConnection(parts.hostname or "", parts.port, context=context)
         return http.client.HTTPConnection(parts.hostname or "", parts.port)
-
-
-def _split(url: str) -> SplitResult:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/"):
-        raise ValueError(f"{url!r} is not the address of a node; one looks like http://127.0.0.1:8545")
-    return parts

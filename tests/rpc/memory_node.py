@@ -89,7 +89,10 @@ class MemoryNode:
         self.pool_max = 100_000
         self.submissions: list[int] = []
         self.proofs_available = True
-        self.world.commit(0, NO_DIGEST, {balance_key(address_of(ALICE), ASSET): codec.pack([1_000, 5])}, {})
+        # Enough other keys for a proof to have levels.
+        genesis: dict[bytes, bytes | None] = {b"other/%d" % index: b"%d" % index for index in range(600)}
+        genesis[balance_key(address_of(ALICE), ASSET)] = codec.pack([1_000, 5])
+        self.world.commit(0, NO_DIGEST, genesis, {})
 
     # ------------------------------------------------------------------------------------------------- intake
 
