@@ -5,10 +5,21 @@ Everything here is of the latest height, which the caller reads off ``world.heig
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import cast
 
 from contracts import records
+from contracts.answers import (
+    Account,
+    Audit,
+    Balance,
+    ContractInfo,
+    EventEntry,
+    EventPage,
+    HistoryEntry,
+    QueryResult,
+    ReceiptProof,
+    Simulation,
+)
 from contracts.executor import Executor
 from contracts.host import invoke
 from contracts.kernel import layout, ledger
@@ -17,7 +28,6 @@ from contracts.kernel.members import validators_at
 from contracts.kernel.scope import Scope
 from contracts.language.faults import ContractError, OutOfFuel
 from contracts.language.fuel import Meter
-from contracts.language.kernel_interface import Plain
 from contracts.records import ResultRow, decode_row
 from state import merkle
 from state.codec import Value
@@ -29,6 +39,20 @@ from state.receipt import OK, Event, Receipt
 from state.transaction import TRANSACTION_BYTES_MAX, Body, assemble
 from state.validators import ValidatorSet
 
+__all__ = [
+    "Account",
+    "Audit",
+    "Balance",
+    "ContractInfo",
+    "EventEntry",
+    "EventPage",
+    "HistoryEntry",
+    "QueryResult",
+    "Reads",
+    "ReceiptProof",
+    "Simulation",
+]
+
 QUERY_FUEL = 10_000_000
 """What one query may spend."""
 
@@ -36,124 +60,6 @@ EVENTS_SCAN_MAX = 2_000
 """Receipts that one page of events looks at, at most; past it the page ends and says where to go on."""
 
 SIGNATURE_PLACEHOLDER = bytes(64)
-
-
-@dataclass(frozen=True, slots=True)
-class Simulation:
-    """What a transaction would come to on the latest state."""
-
-    receipt: Receipt
-    authorities: tuple[tuple[str, bool], ...]
-    """Accounts whose own keys are asked, in order, and whether ``body.keys`` meet the policy (without keys: yes)."""
-    height: int
-    time_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class QueryResult:
-    """What a contract's query answered."""
-
-    code: str
-    message: str
-    value: Plain
-    fuel_used: int
-
-
-@dataclass(frozen=True, slots=True)
-class Balance:
-    """What an account owns of one asset at the latest block's time."""
-
-    asset: str
-    available: int
-    held: int
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """An account with one page of its balances, in the order of assets."""
-
-    address: str
-    bank: str
-    """Member id of its bank, or of the member itself; empty for a contract."""
-    policy: Policy | None
-    contract: str
-    """Name of the contract whose account it is, else empty."""
-    flags: int
-    balances: tuple[Balance, ...]
-    next_asset: str | None
-    """Where the next page begins, None after the last."""
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryEntry:
-    """A transaction that an account sent, paid for, or had money moved by."""
-
-    height: int
-    index: int
-    transaction_id: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class EventEntry:
-    """An event and where it stands."""
-
-    height: int
-    index: int
-    event_index: int
-    time_ms: int
-    transaction_id: bytes
-    event: Event
-
-
-@dataclass(frozen=True, slots=True)
-class EventPage:
-    """Events in the order of the chain."""
-
-    entries: tuple[EventEntry, ...]
-    next_cursor: tuple[int, int, int]
-    """Height, index, event index: the first place not looked at."""
-    complete: bool
-    """Whether everything there is has been given."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReceiptProof:
-    """A receipt with its inclusion proof against the receipts root of its block."""
-
-    receipt: Receipt
-    height: int
-    index: int
-    count: int
-    proof: tuple[bytes, ...]
-    receipts_root: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class ContractInfo:
-    """A deployed contract."""
-
-    name: str
-    address: str
-    interface: int
-    source_digest: bytes
-    deployed_height: int
-
-
-@dataclass(frozen=True, slots=True)
-class Audit:
-    """One asset: what is out, and what all accounts have, from every key of the state."""
-
-    asset: str
-    supply: int
-    available: int
-    held: int
-    reserved: int
-    """By all holds that are open."""
-
-    @property
-    def is_sound(self) -> bool:
-        """Whether balances are what was minted less what was burnt, and what is held has its holds."""
-        return self.supply == self.available + self.held and self.held == self.reserved
 
 
 class Reads:
