@@ -4,8 +4,6 @@ Events change what is known; ``advance`` then does whatever has become possible,
 changes nothing, so every handler may simply be followed by it.
 """
 
-from dataclasses import dataclass, field
-
 from consensus import view_changes
 from consensus.events import ProposalReady, ProposalWanted, Signed, Timer, TimerKind, Validation
 from consensus.evidence import Verify, contradict, evidence_of
@@ -23,9 +21,10 @@ from consensus.messages import (
 from consensus.outbox import Outbox
 from consensus.proposals import Parent, check_block, is_timely
 from consensus.rotation import Rotation
-from consensus.safety import SignRequest, higher
+from consensus.safety import SignRequest, higher, message_of
 from consensus.start import Identity
 from consensus.tally import Tally
+from consensus.view_state import Conditions, Proposed, ViewState
 from state.block import Block
 from state.certificate import Certificate
 from state.errors import Invalid, Reason
@@ -34,53 +33,6 @@ from state.votes import Checkpoint, Commit, NewView, Prepare, Proposal, ViewChan
 
 BLOCKS_KEPT = 4
 """Proposed blocks that a height remembers, newest views first: a commit certificate may still come for any."""
-
-
-@dataclass(frozen=True, slots=True)
-class Conditions:
-    """What agreement on a height depends on beyond the height itself."""
-
-    can_sign: bool
-    gate_open: bool
-    """A checkpoint of height − L or later is certified."""
-    work_pending: bool
-    certified_height: int
-
-
-@dataclass(slots=True)
-class Proposed:
-    """The block that a view is about."""
-
-    block: Block
-    acceptable: bool
-    """Proposed again, or fresh and timely."""
-    asked: bool = False
-    """The driver has been asked to look at the bodies."""
-    available: bool | None = None
-    """What it answered."""
-
-
-@dataclass(slots=True)
-class ViewState:
-    """What is only of the current view: a new view starts from an empty one."""
-
-    view: int
-    supported: bool
-    """View 0, or q VIEW-CHANGEs for this view or a higher one have been seen."""
-    proposed: Proposed | None = None
-    proposal: PrePrepare | NewViewMessage | None = None
-    """The message of another bank that proposed it."""
-    confronted: set[int] = field(default_factory=set)
-    """Who prepared another block of this view and has been shown that message."""
-    timer_set: bool = False
-    wanted: ProposalWanted | None = None
-    """What the driver has been asked for, as primary."""
-    opening: tuple[ViewChangeMessage, ...] = ()
-    """The q VIEW-CHANGEs that this node opens the view with, as primary."""
-    asked: set[type] = field(default_factory=set)
-    """Kinds of votes that the signer has been asked for."""
-    stored: dict[type, SignedMessage] = field(default_factory=dict)
-    """Own signed messages, in signing order."""
 
 
 class Height:
@@ -219,7 +171,7 @@ class Height:
 
     def receive_signed(self, signed: Signed) -> None:
         """An own vote is on disk and signed: it counts, and leaves."""
-        message = self._build(signed)
+        message = self._message(signed)
         self._outbox.send(message)
         self._take_own(message)
 
@@ -232,7 +184,7 @@ class Height:
             assert not isinstance(vote, Proposal | NewView) or self.own == self.primary(vote.view)
             if vote.view > self.view:
                 self._enter(vote.view)
-            self._take_own(self._build(signed))
+            self._take_own(self._message(signed))
             if request.block is not None:
                 self._remember(request.block)
             if isinstance(vote, Commit | ViewChange) and request.prepared is not None:
@@ -440,18 +392,9 @@ class Height:
         self._now.asked.add(type(request.vote))
         self._outbox.signs.append(request)
 
-    def _build(self, signed: Signed) -> SignedMessage:
-        request, vote, own, signature = signed.request, signed.request.vote, self.own, signed.signature
-        assert own is not None
-        if isinstance(vote, Proposal):
-            assert request.block is not None
-            return PrePrepare(vote, own, signature, request.block)
-        if isinstance(vote, ViewChange):
-            return ViewChangeMessage(vote, own, signature, request.prepared, request.block)
-        if isinstance(vote, NewView):
-            assert request.block is not None
-            return NewViewMessage(vote, own, signature, request.view_changes, request.prepared, request.block)
-        return SignedVote(vote, own, signature)
+    def _message(self, signed: Signed) -> SignedMessage:
+        assert self.own is not None
+        return message_of(signed.request, self.own, signed.signature)
 
     def _take_own(self, message: SignedMessage) -> None:
         vote: Vote = message.vote

@@ -10,7 +10,7 @@ from consensus import events
 from consensus.checkpoints import Checkpoints
 from consensus.events import Event, Received, Signed, Timer, TimerKind
 from consensus.evidence import Verify
-from consensus.height import Conditions, Height
+from consensus.height import Height
 from consensus.messages import (
     CertifiedMessage,
     DecidedMessage,
@@ -22,12 +22,14 @@ from consensus.messages import (
     ViewChangeMessage,
     signed_vote_of,
 )
+from consensus.newest_votes import NewestVotes
 from consensus.outbox import Outbox
 from consensus.proposals import Parent
 from consensus.rotation import Rotation, first_rotation, next_rotation
 from consensus.start import Identity, StartState
 from consensus.stragglers import Stragglers
 from consensus.tally import check_certificate
+from consensus.view_state import Conditions
 from state import keys
 from state.block import Block
 from state.certificate import Certificate
@@ -41,9 +43,6 @@ RESEND_MS = 200
 
 BUFFERED_MAX = 4_096
 """Messages kept for the next height: one for each peer and kind, of a hundred members at most."""
-
-INQUIRY_GAP_MAX = 2
-"""Up to here a replica asks for decided heights one by one; beyond, block sync is faster."""
 
 _RESEND_TIMER = Timer(TimerKind.RESEND, 0, 0)
 
@@ -63,7 +62,7 @@ class Replica:
         self._buffer: dict[tuple[str, type, int], Received] = {}
         self._journal = start.signed
         """What the undecided height starts from, once its validators are known."""
-        self._newest: dict[str, SignedVote] = {}
+        self._newest = NewestVotes()
         self._sign_above: int | None = None
         self._work_pending = False
         self._ticking = False
@@ -106,7 +105,7 @@ class Replica:
 
     def newest_votes(self) -> Mapping[str, SignedVote]:
         """The newest vote held of each member, for the handshake's amnesia guard; its owner checks the signature."""
-        return self._newest
+        return self._newest.votes
 
     # --- step ----------------------------------------------------------------------------------------------------
 
@@ -186,7 +185,7 @@ class Replica:
             return
         member = height.member(message.signer)
         if checked or member == peer:
-            self._note_newest(member, signed_vote_of(message))
+            self._newest.note(member, signed_vote_of(message))
 
     def _take_late(self, message: SignedMessage, peer: str | None) -> None:
         """A message of a decided height (rule 7). A late PREPARE or COMMIT is common and mostly needs no answer."""
@@ -196,13 +195,13 @@ class Replica:
         if isinstance(late, Prepare | Commit):
             self._stragglers.suspect(peer, message.height)
         else:
-            self._answer(peer, message.height)
+            self._stragglers.answer(peer, message.height, self._decided)
         if self._decided is not None and message.height == self._decided.block.height:
             validators = self.validators_of(message.height)
             if validators is not None and message.signer < len(validators):
                 member = validators.validators[message.signer].member
                 if member == peer:
-                    self._note_newest(member, signed_vote_of(message))
+                    self._newest.note(member, signed_vote_of(message))
 
     def _keep(self, event: Received) -> None:
         """Keep one message of each peer and kind for the next height; further ones show that this node is behind."""
@@ -221,9 +220,9 @@ class Replica:
             return
         self._stragglers.heard(peer, message.height)
         if message.height < self.height:
-            self._answer(peer, message.height)
+            self._stragglers.answer(peer, message.height, self._decided)
         elif message.height > self.height:
-            self._ask_or_sync(peer, message.height)
+            self._stragglers.ahead(peer, message.height, Inquiry(self.height, self.certified_height))
         if message.certified_height < self.certified_height and self._stragglers.may_certify(peer):
             self._checkpoints.answer(peer, message.certified_height)
 
@@ -231,14 +230,7 @@ class Replica:
         if not self._guard(peer, lambda: self._take_decided(message.block, message.certificate)):
             return
         if peer is not None and message.sender_height > self.height:
-            self._ask_or_sync(peer, message.sender_height)
-
-    def _ask_or_sync(self, peer: str, height: int) -> None:
-        """A peer claims to be further: ask for what is decided there, or leave it to block sync."""
-        if height - self.height <= INQUIRY_GAP_MAX:
-            self._outbox.send(Inquiry(self.height, self.certified_height), peer)
-        else:
-            self._stragglers.behind(peer, height)
+            self._stragglers.ahead(peer, message.sender_height, Inquiry(self.height, self.certified_height))
 
     def _take_decided(self, block: Block, certificate: Certificate) -> None:
         """A block with its commit certificate, from whomever.
@@ -341,8 +333,7 @@ class Replica:
         now = [key for key in self._buffer if key[2] == number]
         for event in [self._buffer.pop(key) for key in now]:
             self._agree(event, self._height)
-        members = {validator.member for validator in validators.validators}
-        self._newest = {member: vote for member, vote in self._newest.items() if member in members}
+        self._newest.keep_members(validators)
         return True
 
     def _make_height(self, validators: ValidatorSet) -> Height:
@@ -391,7 +382,7 @@ class Replica:
     def _tick(self) -> None:
         """Send again what was there at the last tick and has led nowhere."""
         for peer, height in self._stragglers.tick():
-            self._answer(peer, height)
+            self._stragglers.answer(peer, height, self._decided)
         mark = (self.height, self.view)
         if mark == self._tick_mark and self._waits():
             if self._height is not None and self._height.stored_messages():
@@ -414,16 +405,6 @@ class Replica:
         for signed in self._checkpoints.unsettled():
             self._outbox.send(signed, peer)
 
-    def _answer(self, peer: str, height: int) -> None:
-        """Block and certificate of a decided height, once for each peer and height between two ticks."""
-        decided = self._decided
-        if decided is None or not self._stragglers.may_answer(peer, height):
-            return
-        if height == decided.block.height:
-            self._outbox.send(DecidedMessage(decided.block, decided.certificate, self.height), peer)
-        elif height > 0:
-            self._outbox.decided_wanted.append(events.DecidedWanted(peer, height))
-
     # --- pieces --------------------------------------------------------------------------------------------------
 
     def _guard(self, peer: str | None, action: Callable[[], None]) -> bool:
@@ -434,17 +415,6 @@ class Replica:
             self._outbox.reject(peer, error)
             return False
         return True
-
-    def _note_newest(self, member: str, signed: SignedVote) -> None:
-        known = self._newest.get(member)
-        if known is None or _age(signed) >= _age(known):
-            self._newest[member] = signed
-
-    def _note_signers(self, certificate: Certificate) -> None:
-        validators = self.validators_of(certificate.vote.height)
-        if validators is not None:
-            for signer, signature in certificate.signatures:
-                self._note_newest(validators.validators[signer].member, SignedVote(certificate.vote, signer, signature))
 
     def _parent_digest(self) -> bytes:
         return NO_DIGEST if self._decided is None else self._decided.block.digest
@@ -462,11 +432,6 @@ class Replica:
             if own is not None:
                 self._checkpoints.signed(SignedVote(signed.request.vote, own, signed.signature))
         if start.decided is not None:
-            self._note_signers(start.decided.certificate)
-
-
-def _age(signed: SignedVote) -> tuple[int, int, bool]:
-    """Later votes are newer; at one height and view a COMMIT is the last."""
-    vote = signed.vote
-    assert not isinstance(vote, Checkpoint)
-    return vote.height, vote.view, isinstance(vote, Commit)
+            validators_then = self.validators_of(start.decided.block.height)
+            if validators_then is not None:
+                self._newest.note_signers(start.decided.certificate, validators_then)

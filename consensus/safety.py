@@ -12,7 +12,14 @@ Signatures inside certificates are not checked again here: the core has checked 
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from consensus.messages import SignedVote, digest_of_view_changes
+from consensus.messages import (
+    NewViewMessage,
+    PrePrepare,
+    SignedMessage,
+    SignedVote,
+    ViewChangeMessage,
+    digest_of_view_changes,
+)
 from state import codec, votes
 from state.block import Block
 from state.certificate import Certificate, check_signers
@@ -197,6 +204,19 @@ def recorded(record: Record, request: SignRequest, signature: bytes) -> Record:
         prepared = higher(prepared, request.prepared)
     same = (record.height, record.view) == (vote.height, vote.view)
     return Record(vote.height, vote.view, (*record.votes, stored) if same else (stored,), prepared, record.checkpoints)
+
+
+def message_of(request: SignRequest, signer: int, signature: bytes) -> SignedMessage:
+    """What leaves once the request is signed."""
+    vote, block = request.vote, request.block
+    if isinstance(vote, ViewChange):
+        return ViewChangeMessage(vote, signer, signature, request.prepared, block)
+    if isinstance(vote, Proposal | NewView):
+        assert block is not None
+        if isinstance(vote, Proposal):
+            return PrePrepare(vote, signer, signature, block)
+        return NewViewMessage(vote, signer, signature, request.view_changes, request.prepared, block)
+    return SignedVote(vote, signer, signature)
 
 
 def higher(one: Certificate | None, other: Certificate | None) -> Certificate | None:

@@ -1,10 +1,14 @@
 """Who is behind (rule 7), told from what peers send, and how much help each gets between two ticks."""
 
-from consensus.events import Behind
+from consensus.events import Behind, DecidedWanted, Decision
+from consensus.messages import DecidedMessage, Inquiry
 from consensus.outbox import Outbox
 
 ANSWERS_MAX = 8
 """Answers to one peer between two ticks: further heights come by block sync."""
+
+INQUIRY_GAP_MAX = 2
+"""Up to here a replica asks for decided heights one by one; beyond, block sync is faster."""
 
 PEERS_MAX = 1_024
 """Peers that are kept track of; members are far fewer."""
@@ -44,8 +48,27 @@ class Stragglers:
         self._behind.clear()
         return due
 
-    def may_answer(self, peer: str, height: int) -> bool:
-        """Whether to answer now: once for each peer and height between two ticks."""
+    def answer(self, peer: str, height: int, decided: Decision | None) -> None:
+        """Send a peer the block and certificate of a decided height, once for each height between two ticks.
+
+        :param decided: the last decision; older ones are on the driver's disk.
+        """
+        if decided is None or height == 0 or not self._may_answer(peer, height):
+            return
+        newest = decided.block.height
+        if height == newest:
+            self._outbox.send(DecidedMessage(decided.block, decided.certificate, newest + 1), peer)
+        else:
+            self._outbox.decided_wanted.append(DecidedWanted(peer, height))
+
+    def ahead(self, peer: str, height: int, inquiry: Inquiry) -> None:
+        """A peer claims to be at ``height``: ask it for what is decided there, or leave it to block sync."""
+        if height - inquiry.height <= INQUIRY_GAP_MAX:
+            self._outbox.send(inquiry, peer)
+        else:
+            self.behind(peer, height)
+
+    def _may_answer(self, peer: str, height: int) -> bool:
         if peer not in self._answered and len(self._answered) >= PEERS_MAX:
             return False
         heights = self._answered.setdefault(peer, set())
