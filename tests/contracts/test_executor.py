@@ -470,3 +470,19 @@ def test_calls_of_a_body_are_left_as_they_were(chain: Chain) -> None:
     before = [Call(call.contract, call.interface, call.method, list(call.arguments)) for call in body.calls]
     chain.reads.simulate(body)
     assert list(body.calls) == before
+
+
+def test_an_empty_block_changes_no_state(chain: Chain) -> None:
+    root = chain.executor.world.root
+    result = chain.block()
+    assert (result.receipts, result.receipts_root, result.state_root) == ((), merkle.EMPTY_ROOT, root)
+    assert chain.reads.result(result.height).count == 0
+
+
+def test_a_bank_that_grants_nothing_pays_nobody_out() -> None:
+    chain = Chain.start(genesis_state(grants=())).furnish()
+    assert chain.send("ann", pay("cid", 5)) == "debit_unauthorised"
+    assert chain.send("alpine", ("accounts", "grant", ["payments"])) == "ok"
+    assert chain.send("ann", pay("cid", 5)) == "ok"
+    assert chain.send("alpine", ("accounts", "withdraw_grant", ["payments"])) == "ok"
+    assert chain.send("ann", pay("cid", 5)) == "debit_unauthorised"
