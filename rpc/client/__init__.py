@@ -6,8 +6,8 @@ with SyncClient(["http://127.0.0.1:8545", "http://127.0.0.1:8555"]) as client:
 """
 
 from rpc.client.asynchronous import AsyncClient
-from rpc.client.core import Policy, Unreachable
+from rpc.client.core import Policy, Request, Unreachable
 from rpc.client.synchronous import SyncClient
 from rpc.errors import RpcError
 
-__all__ = ["AsyncClient", "Policy", "RpcError", "SyncClient", "Unreachable"]
+__all__ = ["AsyncClient", "Policy", "Request", "RpcError", "SyncClient", "Unreachable"]

@@ -11,7 +11,7 @@ import aiohttp
 from rpc import answers
 from rpc.backend import WAIT_MS_MAX
 from rpc.client.calls import Calls, Sent
-from rpc.client.core import Failure, Flow, Outcome, Pause, Policy, Reply, Send
+from rpc.client.core import Failure, Flow, Outcome, Pause, Policy, Reply, Request, Send
 from rpc.client.synchronous import POLL_SECONDS
 from rpc.errors import RpcError
 from state.codec import Value
@@ -69,6 +69,10 @@ class AsyncClient:
                 if not follow:
                     return
                 await asyncio.sleep(POLL_SECONDS)
+
+    async def batch(self, requests: Sequence[Request], wait_seconds: float = 0.0) -> list[Any]:
+        """Calls in one body, at most 1,000; results in order, an RpcError in the place of what was refused."""
+        return await self._run(self._calls.batch(requests, wait_seconds))
 
     async def node_status(self) -> answers.NodeStatus:
         return await self._run(self._calls.node_status())
