@@ -13,7 +13,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import msgspec
 
@@ -34,6 +34,7 @@ TURN_SECONDS_MAX = 0.005
 """After this long, the event loop gets a turn between two calls of a batch."""
 
 P = TypeVar("P", bound=msgspec.Struct)
+OnWait: TypeAlias = Callable[["asyncio.Task[bytes | None]"], None]
 _ABSENT = msgspec.Raw(b"")
 _EMPTY_PARAMS = msgspec.Raw(b"[]")
 _BATCH = b"["
@@ -90,18 +91,24 @@ class Dispatcher:
         self._bound = {method.name: _bind(method) for method in methods}
         self._logger = logger
 
-    async def answer(self, body: bytes) -> bytes | None:
-        """The response to a body; None when there is nothing to say."""
+    async def answer(self, body: bytes, on_wait: OnWait | None = None) -> bytes | None:
+        """The response to a body; None when there is nothing to say.
+
+        :param on_wait: is told each task that only waits, so that it can be cancelled when its caller has gone.
+        """
         try:
             strict_json.check(body)
             if body.lstrip()[:1] == _BATCH:
-                return await self._answer_batch(_decode_batch(body))
+                return await self._answer_batch(_decode_batch(body), on_wait)
             envelope = _decode_single(_single_decoder, body)
         except RpcError as refusal:
             return _failure(b"null", refusal)
+        bound = self._bound.get(envelope.method)
+        if bound is not None and bound.method.waits:
+            return (await self._answer_waiting([envelope], on_wait))[0]
         return await self._answer_one(envelope)
 
-    async def _answer_batch(self, entries: list[Envelope | RpcError]) -> bytes | None:
+    async def _answer_batch(self, entries: list[Envelope | RpcError], on_wait: OnWait | None) -> bytes | None:
         answers: list[bytes | None] = [None] * len(entries)
         waiting: list[tuple[int, Envelope]] = []
         singles: list[tuple[int, Envelope]] = []
@@ -121,10 +128,17 @@ class Dispatcher:
             await self._answer_bulk(self._bound[name], calls, answers)
         await self._answer_singles(singles, answers)
         if waiting:
-            waited = await asyncio.gather(*(self._answer_one(envelope) for _, envelope in waiting))
+            waited = await self._answer_waiting([envelope for _, envelope in waiting], on_wait)
             for (index, _), answer in zip(waiting, waited, strict=True):
                 answers[index] = answer
         return _join(entries, answers)
+
+    async def _answer_waiting(self, calls: list[Envelope], on_wait: OnWait | None) -> list[bytes | None]:
+        tasks = [asyncio.create_task(self._answer_one(envelope)) for envelope in calls]
+        if on_wait is not None:
+            for task in tasks:
+                on_wait(task)
+        return await asyncio.gather(*tasks)
 
     async def _answer_singles(self, calls: list[tuple[int, Envelope]], answers: list[bytes | None]) -> None:
         size = sum(len(answer) for answer in answers if answer)

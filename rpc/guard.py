@@ -12,6 +12,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, cast
 
 from aiohttp import web
@@ -91,6 +92,7 @@ class Guard:
         self._headers_seconds_max = headers_seconds_max
         self._addresses: Counter[str] = Counter()
         self._deadlines: dict[asyncio.Transport, float | None] = {}
+        self._waits: dict[asyncio.BaseTransport, set[asyncio.Task[bytes | None]]] = {}
         self._sweeper: asyncio.Task[None] | None = None
         self.refused = 0
         """Connections closed because of a cap."""
@@ -123,7 +125,9 @@ class Guard:
         self.awaits_headers(transport)
 
     def closed(self, transport: asyncio.Transport) -> None:
-        """A connection is gone."""
+        """A connection is gone, and with it what only waited for its sake."""
+        for task in self._waits.pop(transport, ()):
+            task.cancel()
         if self._deadlines.pop(transport, 0) != 0:
             address = _address(transport)
             self._addresses[address] -= 1
@@ -139,6 +143,21 @@ class Guard:
         """The headers are here."""
         if transport in self._deadlines:
             self._deadlines[transport] = None
+
+    def waits(self, transport: asyncio.BaseTransport | None, task: asyncio.Task[bytes | None]) -> None:
+        """A task that does nothing but wait for something to tell this connection."""
+        if transport not in self._deadlines:
+            task.cancel()
+            return
+        self._waits.setdefault(transport, set()).add(task)
+        task.add_done_callback(partial(self._waited, transport))
+
+    def _waited(self, transport: asyncio.BaseTransport, task: asyncio.Task[bytes | None]) -> None:
+        tasks = self._waits.get(transport)
+        if tasks is not None:
+            tasks.discard(task)
+            if not tasks:
+                del self._waits[transport]
 
     def allow_host(self, host: str) -> None:
         """Answer to this name too: where the node listens. An address can't be rebound."""

@@ -12,6 +12,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -145,7 +146,9 @@ class Server:
             if route is None:
                 known = [method for method, path in self._routes if path == request.path]
                 return _refuse(405 if known else 404, "JSON-RPC is POST /; GET /healthz, /readyz, /metrics.")
-            return await route(request)
+            response = await route(request)
+            response.headers["Server"] = "hansa"
+            return response
         finally:
             self.guard.awaits_headers(transport)
 
@@ -165,7 +168,7 @@ class Server:
             if refusal is not None:
                 return refusal
             body = b"".join(chunks)
-            answer = await self._dispatcher.answer(body)
+            answer = await self._dispatcher.answer(body, partial(self.guard.waits, request.transport))
         except TimeoutError:
             return _refuse(408, "The body did not come in time.")
         except web.RequestPayloadError:

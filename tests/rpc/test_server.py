@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+import uvloop
 
 from rpc import guard
 from rpc.guard import BoundedLog, Guard, allows_origin
@@ -19,6 +20,12 @@ CALL = b'{"jsonrpc":"2.0","method":"contract_list","id":1}'
 QUICK = ServerOptions(
     connections_max=40, per_address_max=30, headers_seconds_max=0.4, body_seconds_max=0.4, body_bytes_max=100_000
 )
+
+
+@pytest.fixture
+def event_loop_policy() -> asyncio.AbstractEventLoopPolicy:
+    """The loop that the node runs on."""
+    return uvloop.EventLoopPolicy()
 
 
 @pytest.fixture
@@ -294,6 +301,18 @@ async def test_what_operators_read(face: Face) -> None:
     async with face.session.get(face.url + "/metrics") as response:
         assert response.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
         assert await response.text() == "hansa_height 0\n"
+
+
+async def test_who_goes_away_while_waiting_frees_his_place(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rpc.methods.WAITS_MAX", 20)
+    wait = b'{"jsonrpc":"2.0","method":"tx_wait","params":["0x' + b"ab" * 32 + b'","20000"],"id":1}'
+    for _ in range(10):
+        _, writer = await asyncio.open_connection("127.0.0.1", face.port)
+        writer.write(request(b"[" + b",".join([wait] * 20) + b"]"))
+        await until(lambda: bool(face.server.guard._waits))
+        writer.transport.abort()
+        await until(lambda: not face.server.guard._waits)
+    assert (await face.result("tx_wait", "0x" + "ab" * 32, "1"))["status"] == "unknown"
 
 
 async def test_stopping_does_not_wait_for_those_who_wait() -> None:
