@@ -95,7 +95,7 @@ async def test_a_process_answers_what_inline_does(process: ProcessExecution, inb
         (reads.CONTRACTS, [None, 2]),
         (reads.CONTRACTS, [b"members", 10]),
         (reads.CONTRACT_ABI, ["payments"]),
-        (reads.CONTRACT_QUERY, ["payments", "money_of", pack([ANN]), None]),
+        (reads.CONTRACT_QUERY, ["payments", "money_of", pack([ANN, "USD"]), None]),
         (reads.CONTRACT_QUERY, ["payments", "nothing", pack([]), ANN]),
         (reads.EVENTS, [0, None, 100, None, None, None]),
         (reads.EVENTS, [0, first.next_cursor, 100, "ledger", "journal", BOB]),
