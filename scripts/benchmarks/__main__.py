@@ -1,0 +1,38 @@
+"""``./scripts/bench``: which measurement, and where its JSON goes."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from scripts.benchmarks import network
+from state.errors import Invalid
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what was asked for."""
+    parser = argparse.ArgumentParser(
+        prog="bench",
+        description="Measure Hansa on this machine.",
+        epilog="example: ./scripts/bench network --json network.json",
+    )
+    parser.add_argument("what", choices=["network"], help="network: throughput and finality of four validators")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument("--seconds", type=float, default=15.0, help="length of each window (default 15)")
+    parser.add_argument("--offered-tps", type=float, help="what is offered at full load (default 0.6 of the bound)")
+    chosen = parser.parse_args(arguments)
+    try:
+        figures = network.run(chosen.seconds, chosen.offered_tps, lambda line: print(line, file=sys.stderr, flush=True))
+    except Invalid as refusal:
+        print(f"bench: {refusal.detail}", file=sys.stderr)
+        return 1
+    text = json.dumps(figures, indent=2)
+    print(text)
+    if chosen.json is not None:
+        chosen.json.write_text(text + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,33 @@
+"""What bounds a network on this machine: how many signatures all of its cores verify in a second.
+
+Every node verifies every transaction once, so n nodes on one machine can't commit more than that many by n.
+"""
+
+import multiprocessing
+import os
+import time
+
+from state.keys import KeyPair, verify
+
+MESSAGE = bytes(64)
+"""As long as what a transaction's key signs."""
+
+
+def verifies_per_second(seconds: float = 2.0) -> float:
+    """Ed25519 verifications a second, all cores at once."""
+    context = multiprocessing.get_context("spawn")
+    cores = len(os.sched_getaffinity(0))
+    with context.Pool(cores) as pool:
+        pool.map(_verify, [0.05] * cores, chunksize=1)
+        return sum(pool.map(_verify, [seconds] * cores, chunksize=1))
+
+
+def _verify(seconds: float) -> float:
+    pair = KeyPair.from_seed(bytes(32))
+    signature = pair.sign(MESSAGE)
+    count, started = 0, time.perf_counter()
+    while (spent := time.perf_counter() - started) < seconds:
+        for _ in range(100):
+            assert verify(pair.public, MESSAGE, signature)
+        count += 100
+    return count / spent
