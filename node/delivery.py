@@ -125,22 +125,26 @@ class Delivery:
     def _look(self, search: _Search) -> None:
         """Every body is here: judge the block, unless its parent is still to come."""
         block = search.block
-        if block.height != self._chain.height + 1:
-            if block.height <= self._chain.height:
-                self._end(block.digest)
+        if block.height > self._chain.height + 1:
             return
         self._end(block.digest)
-        transactions = self.bodies(block)
-        assert transactions is not None
+        if block.height <= self._chain.height:
+            return
         try:
-            validity.check_body(block, transactions, self._parameters)
-            for entry in block.entries:
-                if self._door.was_decided(entry[:DIGEST_BYTES]):
-                    raise Invalid(Reason.DUPLICATE, "it lists a transaction that is already decided")
+            self._judge(block)
         except Invalid as error:
             self._answer(BlockRefused(block.digest, str(error)))
         else:
             self._answer(BlockAvailable(block.digest))
+
+    def _judge(self, block: Block) -> None:
+        """Rule 11. :raises Invalid: which part of it the block breaks."""
+        for entry in block.entries:  # first: the bodies of what is decided are not kept
+            if self._door.was_decided(entry[:DIGEST_BYTES]):
+                raise Invalid(Reason.DUPLICATE, "it lists a transaction that is already decided")
+        transactions = self.bodies(block)
+        assert transactions is not None, "a body that was here and is not decided is gone"
+        validity.check_body(block, transactions, self._parameters)
 
     def _ask(self, search: _Search) -> None:
         if search.block.digest not in self._searches or not search.missing:

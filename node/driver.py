@@ -107,7 +107,14 @@ class Driver:
             parts.parameters, parts.chain, self.door, parts.network, self.timers, self._replica.step, self._deliver
         )
         self.proposer = Proposer(
-            parts.chain_id, parts.parameters, parts.pace, parts.pool, parts.clock, self.timers, self._propose
+            parts.chain_id,
+            parts.parameters,
+            parts.pace,
+            parts.pool,
+            parts.clock,
+            self.timers,
+            lambda: self.delivery.undelivered == 0,
+            self._propose,
         )
         self.catch_up = CatchUp(parts.clock, parts.network, self.timers, self._next_height)
         self._guard = None if parts.signer is None else AmnesiaGuard(parts.signer, parts.validators)

@@ -35,14 +35,17 @@ class Proposer:
         pool: Pool,
         clock: Clock,
         timers: Timers,
+        is_settled: Callable[[], bool],
         propose: Callable[[ProposalReady], None],
     ) -> None:
+        """:param is_settled: whether every decided block is in the chain, so that the pool holds nothing decided."""
         self._chain_id = chain_id
         self._parameters = parameters
         self._pace = pace
         self._pool = pool
         self._clock = clock
         self._timers = timers
+        self._is_settled = is_settled
         self._propose = propose
         self._wanted: ProposalWanted | None = None
         self._decided_at_ms = clock.monotonic_ms()
@@ -62,9 +65,9 @@ class Proposer:
         self.consider()
 
     def consider(self) -> None:
-        """Propose if it is time; else see to it that it is considered again when it may be."""
+        """Propose if it is time; else see to it that it is considered again when it may be. Called in every turn."""
         wanted = self._wanted
-        if wanted is None:
+        if wanted is None or not self._is_settled():
             return
         waited_ms = self._clock.monotonic_ms() - self._decided_at_ms
         has_work = len(self._pool) > 0

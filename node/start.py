@@ -43,6 +43,16 @@ def replay(
         history.executed(height, outcome.validators)
 
 
+def kept_bodies(chain: Chain, recovered: Recovered) -> list[Transaction]:
+    """Bodies of undecided blocks that the journal keeps: this node may be the last that has them (rule 5)."""
+    return [
+        transaction.decode(encoded)
+        for block, transactions in recovered.blocks.values()
+        if block.height > chain.height and transactions is not None
+        for encoded in transactions
+    ]
+
+
 def start_state(
     chain: Chain, signer: Signer | None, history: ValidatorHistory, lag: int, executed_height: int
 ) -> StartState:
