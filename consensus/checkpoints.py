@@ -32,7 +32,8 @@ class Checkpoints:
         self._outbox = outbox
         self._validators: dict[int, ValidatorSet] = {}
         self._own: dict[int, Checkpoint] = {}
-        self._requested: set[int] = set()
+        self._due: dict[int, Checkpoint] = {}
+        """Own results that the signer has not been asked for."""
         self._signed: dict[int, SignedVote] = {}
         self._tallies: dict[int, Tally] = {}
         self._repeated: dict[int, set[int]] = {}
@@ -64,23 +65,25 @@ class Checkpoints:
         assert checkpoint.height == self.executed_height + 1, "heights are executed in order"
         self.executed_height = checkpoint.height
         self._own[checkpoint.height] = checkpoint
+        if checkpoint.height not in self._signed:
+            self._due[checkpoint.height] = checkpoint
         self._compare(checkpoint.height)
         self._prune()
 
     def request_signatures(self, vote_key: bytes) -> None:
         """Ask, once, for own CHECKPOINTs of the heights at which the key is a validator's."""
-        for height, own in sorted(self._own.items()):
+        if not self._due:
+            return
+        for height, own in sorted(self._due.items()):
             validators = self._validators.get(height)
-            if height in self._requested or validators is None or validators.index_of(vote_key) is None:
-                continue
-            self._requested.add(height)
-            self._outbox.signs.append(SignRequest(own))
+            if validators is not None and validators.index_of(vote_key) is not None:
+                self._outbox.signs.append(SignRequest(own))
+        self._due.clear()
 
     def signed(self, signed: SignedVote) -> None:
         """An own CHECKPOINT has been signed; it counts."""
         vote = signed.vote
         assert isinstance(vote, Checkpoint)
-        self._requested.add(vote.height)
         self._signed[vote.height] = signed
         validators = self._validators.get(vote.height)
         if validators is not None and vote.height not in self._certificates:
@@ -162,10 +165,12 @@ class Checkpoints:
 
     def _prune(self) -> None:
         floor = self.floor
-        for kept in (self._validators, self._own, self._signed, self._tallies, self._repeated, self._certificates):
+        for kept in (
+            *(self._validators, self._own, self._due, self._signed),
+            *(self._tallies, self._repeated, self._certificates),
+        ):
             for old in [height for height in kept if height <= floor]:
                 del kept[old]
-        self._requested = {height for height in self._requested if height > floor}
 
     def _compare(self, height: int) -> None:
         own, certificate = self._own.get(height), self._certificates.get(height)
