@@ -13,6 +13,7 @@ from node.keystore import Purpose, read_key
 from rpc.client import SyncClient
 from rpc.client.calls import build_body, is_ok
 from state.address import account_address
+from state.codec import Value
 from state.keys import KeyPair
 from state.policy import Policy
 from state.transaction import Body, Call, sign
@@ -52,8 +53,9 @@ def open_accounts(genesis: Genesis, validators: Sequence[Place], count: int) -> 
         _send(genesis, place, Call("bank_money", 1, "create", [CURRENCY]))
         for start in range(0, len(own), REGISTERED_AT_ONCE):
             group = own[start : start + REGISTERED_AT_ONCE]
-            _send(genesis, place, Call("accounts", 1, "register", [[[item.key.public, SALT] for item in group]]))
-            deposits = [[item.address, FUNDS] for item in group]
+            keys: list[Value] = [[item.key.public, SALT] for item in group]
+            _send(genesis, place, Call("accounts", 1, "register", [keys]))
+            deposits: list[Value] = [[item.address, FUNDS] for item in group]
             _send(genesis, place, Call("bank_money", 1, "mint", [CURRENCY, deposits, "benchmark"]))
     return customers
 
