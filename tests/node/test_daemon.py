@@ -1,0 +1,233 @@
+"""The daemon as an operator meets it: a process that starts, answers, refuses with a sentence, and stops."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from node.home import Home
+from tests.node.network import make_homes
+
+ROOT = Path(__file__).parent.parent.parent
+START_SECONDS_MAX = 30.0
+
+
+class Daemon:
+    """One daemon and what it says."""
+
+    def __init__(self, home: Path, **environment: str) -> None:
+        self.log = home.parent / f"{home.name}.log"
+        self.output = self.log.open("wb")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "node.daemon", str(home)],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=self.output,
+            stderr=self.output,
+            env={**os.environ, **environment},
+        )
+
+    def lines(self) -> list[str]:
+        return self.log.read_text().splitlines()
+
+    def started(self) -> dict[str, str]:
+        """Wait until it has started; the facts that it logs then."""
+        deadline = time.monotonic() + START_SECONDS_MAX
+        while time.monotonic() < deadline:
+            for line in self.lines():
+                if ": started " in line:
+                    return dict(fact.split("=") for fact in line.partition(": started ")[2].split())
+            assert self.process.poll() is None, self.lines()
+            time.sleep(0.02)
+        raise AssertionError(self.lines())
+
+    def refused(self) -> str:
+        """Wait until it has refused to start; its last line."""
+        assert self.process.wait(START_SECONDS_MAX) == 1
+        return self.lines()[-1]
+
+    def stop(self) -> int:
+        """End it as an operator does; the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(20)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """The home of a validator that is alone: one bank and the settlement agent."""
+    make_homes(tmp_path, validators=1, execution="process", heartbeat_ms=200)
+    return tmp_path / "alpina"
+
+
+@pytest.fixture
+def daemons() -> Iterator[list[Daemon]]:
+    running: list[Daemon] = []
+    yield running
+    for daemon in running:
+        daemon.process.kill()
+        daemon.process.wait()
+        daemon.output.close()
+
+
+def get(port: str, path: str) -> tuple[int, bytes]:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"http://127.0.0.1:{port}{path}", timeout=5) as response:
+            return response.status, response.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+def children_of(process_id: int) -> list[int]:
+    text = Path(f"/proc/{process_id}/task/{process_id}/children").read_text()
+    return [int(number) for number in text.split()]
+
+
+def rewrite(home: Path, old: str, new: str) -> None:
+    path = Home(home).configuration
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def test_it_starts_answers_and_stops(home: Path, daemons: list[Daemon]) -> None:
+    daemon = Daemon(home)
+    daemons.append(daemon)
+    port = daemon.started()["rpc_port"]
+    assert get(port, "/healthz") == (200, b'{"alive":true}')
+    deadline = time.monotonic() + 20
+    while (answer := get(port, "/readyz"))[0] != 200:
+        assert time.monotonic() < deadline, answer
+        time.sleep(0.05)
+    while b"\nhansa_height 0.0\n" in (metrics := get(port, "/metrics")[1]):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert b"hansa_execution_resident_bytes" in metrics
+    (worker,) = children_of(daemon.process.pid)
+    assert daemon.stop() == 0
+    assert [line.partition(": ")[2] for line in daemon.lines()[-2:]] == ["stopping", "stopped"]
+    assert not Path(f"/proc/{worker}").exists()
+    again = Daemon(home)
+    daemons.append(again)
+    assert int(again.started()["height"]) >= 1
+    assert again.stop() == 0
+
+
+def test_after_a_kill_it_starts_unaided_and_its_worker_is_gone(home: Path, daemons: list[Daemon]) -> None:
+    daemon = Daemon(home)
+    daemons.append(daemon)
+    daemon.started()
+    time.sleep(0.5)
+    (worker,) = children_of(daemon.process.pid)
+    daemon.process.kill()
+    daemon.process.wait()
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{worker}").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not Path(f"/proc/{worker}/exe").exists()
+    again = Daemon(home)
+    daemons.append(again)
+    assert int(again.started()["height"]) >= 1
+    assert again.stop() == 0
+
+
+def test_the_death_of_the_execution_process_ends_it_at_once(home: Path, daemons: list[Daemon]) -> None:
+    daemon = Daemon(home)
+    daemons.append(daemon)
+    daemon.started()
+    os.kill(children_of(daemon.process.pid)[0], signal.SIGKILL)
+    began = time.monotonic()
+    assert daemon.process.wait(5) == 1
+    assert time.monotonic() - began < 1.0
+    assert daemon.lines()[-1].endswith("CRITICAL hansa.node: The execution process has ended.")
+
+
+def test_a_second_daemon_on_one_home_is_refused(home: Path, daemons: list[Daemon]) -> None:
+    daemon = Daemon(home)
+    daemons.append(daemon)
+    daemon.started()
+    command = [sys.executable, "-m", "node.daemon", str(home)]
+    second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
+    assert second.returncode == 1
+    assert second.stderr == (
+        f"hansa: another node runs on {home} (process {daemon.process.pid}): stop it first, or name another home\n"
+    )
+
+
+@pytest.mark.parametrize("key", ["p2p.port", "rpc.port"])
+def test_a_taken_port_is_a_sentence(home: Path, daemons: list[Daemon], key: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        section = key.partition(".")[0]
+        text = Home(home).configuration.read_text()
+        head, mark, tail = text.partition(f"[{section}]")
+        before, line, after = tail.partition("\nport = ")
+        Home(home).configuration.write_text(f"{head}{mark}{before}{line}{port}\n{after.partition(chr(10))[2]}")
+        daemon = Daemon(home)
+        daemons.append(daemon)
+        assert daemon.refused().partition(": ")[2] == (
+            f"port {port} on 127.0.0.1 is in use by another program: stop that one, or set another {key} in config.toml"
+        )
+
+
+def test_it_refuses_to_run_without_assertions(home: Path, daemons: list[Daemon]) -> None:
+    sentence = "hansa: assertions are switched off (python -O, PYTHONOPTIMIZE): start it without."
+    daemons.append(Daemon(home, PYTHONOPTIMIZE="1"))
+    assert daemons[0].refused() == sentence
+
+
+def test_what_is_wrong_with_a_home_is_a_sentence(tmp_path: Path, daemons: list[Daemon]) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    daemons.append(Daemon(empty))
+    assert daemons[0].refused() == f"hansa: {empty} is no node's home (config.toml is missing): hansa init makes one"
+
+
+def test_a_damaged_chain_is_refused_with_the_reason(home: Path, daemons: list[Daemon]) -> None:
+    first = Daemon(home)
+    daemons.append(first)
+    first.started()
+    assert first.stop() == 0
+    for table in Home(home).chain.glob("MANIFEST*"):
+        table.write_bytes(b"")
+    second = Daemon(home)
+    daemons.append(second)
+    assert "CRITICAL" in second.refused()
+    assert str(Home(home).chain) in second.lines()[-1]
+
+
+def test_json_lines(home: Path, daemons: list[Daemon]) -> None:
+    rewrite(home, 'format = "plain"', 'format = "json"')
+    daemon = Daemon(home)
+    daemons.append(daemon)
+    deadline = time.monotonic() + START_SECONDS_MAX
+    while not daemon.lines() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    entry = json.loads(daemon.lines()[0])
+    assert (entry["level"], entry["logger"], entry["message"]) == ("info", "hansa.node", "started")
+    assert entry["member"] == "alpina"
+    assert daemon.stop() == 0
+
+
+def test_no_key_shows_in_what_it_says(home: Path, daemons: list[Daemon]) -> None:
+    seeds = [json.loads(path.read_bytes())["seed"][2:] for path in Home(home).keys.iterdir()]
+    daemon = Daemon(home)
+    daemons.append(daemon)
+    port = daemon.started()["rpc_port"]
+    said = [get(port, path)[1].decode() for path in ("/metrics", "/readyz", "/healthz")]
+    for process_id in (daemon.process.pid, *children_of(daemon.process.pid)):
+        said += [Path(f"/proc/{process_id}/{name}").read_bytes().decode() for name in ("cmdline", "environ")]
+    assert daemon.stop() == 0
+    text = "".join([*said, *daemon.lines()])
+    assert not [seed for seed in seeds if seed in text]
