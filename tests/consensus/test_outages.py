@@ -17,12 +17,12 @@ def decided_after(network: Network, text: str) -> int:
     return network.now_ms - since_ms
 
 
-def test_two_of_four_down_for_an_hour() -> None:
+def test_two_of_four_down_for_long() -> None:
     """No quorum: views do not run away, timers do not grow, and three banks go on as soon as there are three."""
     network = Network("abcd")
     network.start("ab")
     network.submit("1")
-    network.run(HOUR_MS)
+    network.run(HOUR_MS // 6)
     for name in "ab":
         replica = network.banks[name].replica
         assert replica is not None
