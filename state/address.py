@@ -6,6 +6,8 @@ names the network (``hansa`` for a production network, ``hansat`` for a test net
 """
 
 from enum import IntEnum
+from functools import reduce
+from operator import xor
 
 from state.digest import DIGEST_BYTES, account_digest, contract_digest
 from state.errors import Invalid, Reason
@@ -19,6 +21,10 @@ SALT_BYTES = 16
 _LETTERS = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 _VALUES = {letter: value for value, letter in enumerate(_LETTERS)}
 _GENERATOR = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
+_REMAINDERS = tuple(
+    reduce(xor, (generator for index, generator in enumerate(_GENERATOR) if top >> index & 1), 0) for top in range(32)
+)
+"""What the five bits that leave the checksum come back as."""
 _CHECKSUM_LETTERS = 6
 _BECH32M = 0x2BC830A3
 
@@ -101,11 +107,7 @@ def _expand(prefix: str) -> list[int]:
 def _polymod(values: list[int]) -> int:
     checksum = 1
     for value in values:
-        top = checksum >> 25
-        checksum = (checksum & 0x1FFFFFF) << 5 ^ value
-        for index, generator in enumerate(_GENERATOR):
-            if top >> index & 1:
-                checksum ^= generator
+        checksum = (checksum & 0x1FFFFFF) << 5 ^ value ^ _REMAINDERS[checksum >> 25]
     return checksum
 
 
