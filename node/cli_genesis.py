@@ -22,6 +22,8 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 PORT = click.IntRange(1, 65535)
+ROLE = click.Choice([role.value for role in Role])
+FUNCTION = click.Choice([function.value for function in Function])
 
 
 @click.command(
@@ -34,8 +36,8 @@ PORT = click.IntRange(1, 65535)
 @click.option("--legal-name", required=True, help="The legal entity's name.")
 @click.option("--lei", required=True, help="Legal entity identifier (ISO 17442), 20 characters.")
 @click.option("--jurisdiction", required=True, help="Country code, ISO 3166-1 alpha-2.")
-@click.option("--role", type=click.Choice([role.value for role in Role]), default=Role.VALIDATOR.value, show_default=True)
-@click.option("--function", type=click.Choice([function.value for function in Function]), default=Function.BANK.value, show_default=True)
+@click.option("--role", type=ROLE, default=Role.VALIDATOR.value, show_default=True)
+@click.option("--function", type=FUNCTION, default=Function.BANK.value, show_default=True)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where other nodes find this one.")
 @click.option("--port", type=PORT, default=P2P_PORT, show_default=True, help="Port for other nodes.")
 @click.option("--rpc-port", type=PORT, default=RPC_PORT, show_default=True, help="JSON-RPC's port.")

@@ -1,0 +1,354 @@
+"""Hansa on one machine: four banks and an observer settle 5,000 payments, and everything is checked from outside.
+
+Nothing here is special to a demonstration: members come to be by the command line's ceremony, nodes are the daemon,
+money moves by transactions over JSON-RPC. Run as ./scripts/demo.
+"""
+
+import argparse
+import contextlib
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import FrameType
+
+from node import devnet
+from rpc.answers import NodeStatus, ReceiptAnswer
+from rpc.client import Policy, RpcError, SyncClient, Unreachable
+from rpc.client.calls import FUEL_LIMIT_TO_SIMULATE, FUEL_MARGIN
+from scripts import demo_checks, demo_network, demo_proofs
+from scripts.demo_money import (
+    Book,
+    batch_transactions,
+    make_book,
+    money_transactions,
+    pay_call,
+    payment_transaction,
+    read_payments,
+    transaction,
+)
+from scripts.demo_network import CURRENCY, ROOT, Bank, Network
+from scripts.demo_record import ROW, Record, Stopped, table
+from scripts.demo_replay import Replay
+from state.errors import Corrupt, Invalid
+from state.transaction import Transaction, sign
+
+PAYMENTS_FILE = ROOT / "tests" / "data" / "amlsim" / "transactions.csv.gz"
+
+ROWS = 5_000
+
+REMITTANCE = 250_00
+"""Cents."""
+
+KILLED_AFTER = ROWS * 3 // 10
+STARTED_AFTER = ROWS // 2
+HELD_BACK_FROM = ROWS * 4 // 5
+"""Final rows after which a validator is killed and started again; rows from the last on wait until it is ready."""
+
+WAIT_MS = 30_000
+
+READY_SECONDS_MAX = 60.0
+
+PATIENT = Policy(timeout_seconds=30.0, rounds_max=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What was asked for."""
+
+    directory: Path | None
+    base_port: int | None
+    json_file: Path | None
+    keep: bool
+
+
+def main() -> int:
+    """The exit code: 0 when every check held."""
+    options = _options()
+    if not __debug__:
+        print("demo: Hansa does not run under python -O: unset PYTHONOPTIMIZE and try again.", file=sys.stderr)
+        return 2
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    record = Record()
+    try:
+        return _run(options, record)
+    except KeyboardInterrupt:
+        sentence, code = "interrupted; everything it started is stopped", 130
+    except (Stopped, Unreachable, RpcError, Corrupt) as error:
+        sentence, code = str(error), 1
+    except Invalid as error:
+        sentence, code = error.detail, 1
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        sentence, code = f"{where}{error.strerror or error}: choose another place by --dir", 1
+    print(f"demo: {sentence}", file=sys.stderr, flush=True)
+    return code
+
+
+def _options() -> Options:
+    parser = argparse.ArgumentParser(
+        prog="demo",
+        description="Four banks and an observer on this machine settle 5,000 payments; every result is checked.",
+        epilog="example: ./scripts/demo --keep --dir /tmp/hansa --json demo.json",
+    )
+    parser.add_argument(
+        "--dir", type=Path, help="where the network's homes go: a new or empty directory (default: a temporary one)"
+    )
+    parser.add_argument("--base-port", type=int, help="first of its ports (default: free ones from 26600 on)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write checks, steps and nodes as JSON")
+    parser.add_argument("--keep", action="store_true", help="leave the network up, and say where it is")
+    parsed = parser.parse_args()
+    return Options(parsed.dir, parsed.base_port, parsed.json, parsed.keep)
+
+
+def _run(options: Options, record: Record) -> int:
+    with _directory(options) as directory:
+        seats = demo_network.ports_for(options.base_port)
+        network, finished = None, False
+        try:
+            network = demo_network.make(directory, seats, record)
+            finality_ms = _play(network, record)
+            finished = True
+        finally:
+            if network is not None and not (finished and options.keep):
+                _uninterrupted(network)
+        record.summary(finality_ms)
+        if options.json_file is not None:
+            record.write(options.json_file)
+        if options.keep:
+            devnet.start(_killed(network).place)
+            devnet.await_ready(network.places, READY_SECONDS_MAX)
+            _tell_endpoints(network)
+        held = sum(check.ok for check in record.checks)
+        print(f"\n{held} of {len(record.checks)} checks hold, after {record.seconds:.0f} s.", flush=True)
+        return 0 if record.holds else 1
+
+
+def _play(network: Network, record: Record) -> list[float]:
+    """Everything that happens; the finality times of the rows, ms."""
+    for place in network.places:
+        devnet.start(place)
+    payments = read_payments(PAYMENTS_FILE, ROWS)
+    book = make_book(network, payments, REMITTANCE)
+    record.tell(
+        f"{len(book.customers)} accounts of {len(payments)} payments have keys of their own; nodes are starting"
+    )
+    rows = [payment_transaction(network, book, row) for row in range(len(payments))]
+    record.tell(f"{len(rows)} payments are signed, each by its payer's own key")
+    devnet.await_ready(network.places, READY_SECONDS_MAX)
+    record.tell("four validators and the observer are ready")
+    _open_accounts(network, book, record)
+    _first_payment(network, rows[0], record)
+    killed = _killed(network)
+    replay, restart_height = _replay(network, rows, killed, record)
+    wanted = demo_checks.expected(PAYMENTS_FILE, len(rows), len(network.banks))
+    demo_checks.await_agreement(network.places)
+    demo_checks.check_balances(record, network, book, wanted)
+    remittance = _remit(network, book, record)
+    row = _row_among_others(network, rows)
+    cases = demo_proofs.proof_cases(network, book, REMITTANCE, row)
+    own = {"hash": "0x" + remittance.id.hex()}
+    receipt = demo_proofs.raw_result(network.observer, "receipt_proof", own)
+    demo_proofs.check_proofs(record, network, cases, {"kind": "receipt", **own, "answer": receipt})
+    demo_proofs.check_sent_again(record, network, rows)
+    demo_proofs.check_refusals(record, network, book)
+    demo_checks.check_signature(record, network, killed, restart_height)
+    demo_checks.check_agreement(record, network.places)
+    receipts = demo_checks.read_receipts(network.observer)
+    demo_checks.check_receipts(record, receipts, rows)
+    demo_checks.check_conservation(record, network, book, receipts)
+    issued = {bank.id: book.reserve_of(bank, REMITTANCE) for bank in network.banks}
+    pair = (book.sender.bank, book.payee.bank)
+    demo_checks.check_settlement(record, network, issued, wanted, REMITTANCE, pair)
+    demo_network.stop([killed.place])
+    record.tell(f"{killed.id} is stopped; hansa verify replays its directory")
+    demo_checks.check_verify(record, killed.place, record.nodes[0])
+    return replay.finality_ms
+
+
+def _killed(network: Network) -> Bank:
+    """The bank whose node suffers: the remittance's payee is its customer."""
+    return network.banks[2]
+
+
+def _open_accounts(network: Network, book: Book, record: Record) -> None:
+    """Money of each bank, settlement money, customers and what they own at first."""
+    _all_final(network, money_transactions(network, book, REMITTANCE), "money is created", record)
+    batches = batch_transactions(network, book)
+    _all_final(network, batches, "customers registered and funded", record)
+    record.tell(f"{len(book.everybody)} customers are registered and funded, in {len(batches)} batches of their banks")
+
+
+def _all_final(network: Network, made: list[tuple[Bank, Transaction]], name: str, record: Record) -> None:
+    """Send each to its bank's own validator and wait for all. :raises Stopped: one failed."""
+    clients = {bank.id: SyncClient([bank.place.url], PATIENT) for bank in network.banks}
+    clients[network.agent.id] = clients[network.banks[0].id]
+    sent = []
+    for bank, transaction_ in made:
+        sent.append((bank, transaction_, time.monotonic()))
+        clients[bank.id].tx_submit(transaction_.encoded)
+    for bank, transaction_, began in sent:
+        answer = clients[bank.id].submit_and_wait(transaction_, WAIT_MS)
+        _must_be_ok(f"{bank.id}: {name}", answer.receipt)
+        record.step(f"{bank.id}: {name}", "0x" + transaction_.id.hex(), began)
+
+
+def _must_be_ok(what: str, receipt: ReceiptAnswer | None) -> None:
+    if receipt is None:
+        raise Stopped(f"{what} was not final after {WAIT_MS // 1000} s; the nodes' logs may say why")
+    if receipt.code != "ok":
+        raise Stopped(f"{what} failed: {receipt.code}: {receipt.message}")
+
+
+def _first_payment(network: Network, row: Transaction, record: Record) -> None:
+    """Row 0 alone, so that its finality is that of a quiet network."""
+    with SyncClient([network.urls[0]], PATIENT) as client:
+        began = time.monotonic()
+        answer = client.submit_and_wait(row, WAIT_MS)
+        _must_be_ok("the first payment", answer.receipt)
+        record.step("first payment", "0x" + row.id.hex(), began)
+    record.tell(f"first final payment after {record.seconds:.1f} s")
+
+
+def _replay(network: Network, rows: list[Transaction], killed: Bank, record: Record) -> tuple[Replay, int]:
+    """All rows, with an outage in their midst; the replay, and the network's height when the node came back."""
+    first = int(_status(network.urls[0]).height)
+    replay = Replay(network.urls, rows, first)
+    told = 0
+
+    def tell(count: int) -> None:
+        nonlocal told
+        if count // 500 > told:
+            told = count // 500
+            record.tell(f"{count} of {len(rows)} payments are final")
+
+    replay.start(HELD_BACK_FROM)
+    try:
+        replay.await_final(KILLED_AFTER, tell)
+        devnet.kill(killed.place)
+        red = devnet.readiness(killed.place)
+        record.tell(f"{killed.id} is killed by SIGKILL; its readiness: {'; '.join(red.reasons) or 'still green'}")
+        replay.await_final(STARTED_AFTER, tell)
+        height = int(_status(network.urls[0]).height)
+        began = time.monotonic()
+        devnet.start(killed.place)
+        reasons = _await_green(killed)
+        record.tell(f"{killed.id} is started again at height {height} and ready after {time.monotonic() - began:.1f} s")
+        replay.release()
+        replay.await_final(len(rows), tell)
+    finally:
+        replay.stop()
+    seen = ", then ".join([*red.reasons, *reasons, "ready"])
+    record.check("readiness of the killed node", not red.is_ready, f"{killed.id} killed at work: {seen}")
+    for row, sent, final in zip(rows[1:], replay.sent[1:], replay.final[1:], strict=True):
+        if sent is not None and final is not None:
+            record.step(ROW, "0x" + row.id.hex(), sent, final)
+    record.tell(
+        f"{len(rows)} payments are final; {replay.elsewhere} went to another validator while {killed.id} was down, "
+        f"{replay.resent} were sent once more"
+    )
+    return replay, height
+
+
+def _await_green(killed: Bank) -> list[str]:
+    """Wait until the node is ready; the reasons that it gave meanwhile. :raises Invalid: it ended, or took too long."""
+    reasons: list[str] = []
+    deadline = time.monotonic() + READY_SECONDS_MAX
+    while True:
+        found = devnet.readiness(killed.place)
+        if found.is_ready:
+            return reasons
+        for reason in found.reasons:
+            kind = reason.partition(":")[0]
+            if kind != "unreachable" and kind not in reasons:
+                reasons.append(kind)
+        if time.monotonic() > deadline or devnet.pid_of(killed.place) is None:
+            devnet.await_ready([killed.place], 0.0)
+        time.sleep(0.02)
+
+
+def _remit(network: Network, book: Book, record: Record) -> Transaction:
+    """A payment abroad as a wallet makes it: simulated, signed, sent, waited for."""
+    sender, payee = book.sender, book.payee
+    with SyncClient([sender.bank.place.url], PATIENT) as client:
+        call = pay_call(payee.address, REMITTANCE, "for the family")
+        draft = transaction(network, sender.address, [sender.key], [call], FUEL_LIMIT_TO_SIMULATE).body
+        simulated = client.tx_simulate(draft)
+        _must_be_ok("the simulation of the remittance", simulated.receipt)
+        signed = sign(replace(draft, fuel_limit=int(simulated.fuel_used) * 5 // 4 + FUEL_MARGIN), [sender.key])
+        began = time.monotonic()
+        client.tx_submit(signed.encoded)
+        answer = client.tx_wait(signed.id, WAIT_MS)
+        _must_be_ok("the remittance", answer.receipt)
+        record.step("remittance", "0x" + signed.id.hex(), began)
+    record.tell(
+        f"{sender.name} ({sender.bank.id}) has sent {REMITTANCE / 100:.2f} {CURRENCY} to {payee.name} "
+        f"({payee.bank.id}): simulated with {simulated.fuel_used} fuel, final at height {answer.height}"
+    )
+    return signed
+
+
+def _row_among_others(network: Network, rows: list[Transaction]) -> Transaction:
+    """A row whose block holds others too, so that its proof has something to show."""
+    for row in rows[len(rows) // 2 :]:
+        found = demo_proofs.raw_result(network.observer, "receipt_proof", {"hash": "0x" + row.id.hex()})
+        if found["proof"]:
+            return row
+    raise Stopped("every block held one payment only")
+
+
+def _status(url: str) -> NodeStatus:
+    with SyncClient([url], PATIENT) as client:
+        return client.node_status()
+
+
+def _tell_endpoints(network: Network) -> None:
+    table([("node", "JSON-RPC", "home"), *((p.member, p.url, str(p.home.path)) for p in network.places)])
+    stop = demo_network.quoted("./scripts/hansa", "devnet", "down", "--dir", str(network.directory))
+    print(f"\nThe network is up. Ask it: ./scripts/hansa status --url {network.observer}\nStop it: {stop}")
+
+
+def _uninterrupted(network: Network) -> None:
+    """Stop all nodes, whatever signal comes meanwhile."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        demo_network.stop(network.places)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _directory(options: Options) -> Iterator[Path]:
+    """The directory asked for, or a temporary one that goes away when all went well and nothing is kept."""
+    if options.directory is not None:
+        directory = options.directory.absolute()
+        if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+            raise Stopped(f"{directory} is not empty: name a new or empty directory by --dir")
+        directory.mkdir(parents=True, exist_ok=True)
+        yield directory
+        return
+    directory = Path(tempfile.mkdtemp(prefix="hansa-demo-"))
+    try:
+        yield directory
+    except (Exception, KeyboardInterrupt) as error:
+        if isinstance(error, KeyboardInterrupt):
+            shutil.rmtree(directory, ignore_errors=True)
+        else:
+            print(f"demo: what the nodes wrote is in {directory}", file=sys.stderr)
+        raise
+    if not options.keep:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())
