@@ -112,9 +112,9 @@ class Checkpoints:
             self._certify(vote)
 
     def take_certificate(self, certificate: Certificate) -> None:
-        """A checkpoint certificate from outside.
+        """A checkpoint certificate from outside. It comes again if it is one that cannot be judged yet.
 
-        :raises Invalid: as ``Certificate.check``, or UNKNOWN when the validators of that height are not known.
+        :raises Invalid: as ``Certificate.check``.
         """
         vote = certificate.vote
         if not isinstance(vote, Checkpoint):
@@ -123,7 +123,7 @@ class Checkpoints:
             return
         validators = self._validators.get(vote.height)
         if validators is None:
-            raise Invalid(Reason.UNKNOWN, f"the validators of height {vote.height} are not known yet")
+            return
         self._tally(vote.height, validators).check_certificate(certificate)
         self._hold(certificate)
 

@@ -233,7 +233,7 @@ class Replica:
             self._stragglers.ahead(peer, message.sender_height, Inquiry(self.height, self.certified_height))
 
     def _take_decided(self, block: Block, certificate: Certificate) -> None:
-        """A block with its commit certificate, from whomever.
+        """A block with its commit certificate, from whomever. One that cannot be judged yet comes again.
 
         :raises Invalid: what is wrong with them.
         """
@@ -243,10 +243,8 @@ class Replica:
         if self._decided is not None and block.height == self._decided.block.height:
             self._compare_decided(block, certificate)
             return
-        if block.height != self.height:
+        if block.height != self.height or self._height is None:
             return
-        if self._height is None:
-            raise Invalid(Reason.UNKNOWN, f"the validators of height {block.height} are not known: execute first")
         self._height.tally.check_certificate(certificate)
         if block.header.parent != self._parent_digest():
             assert self._decided is not None
