@@ -1,15 +1,17 @@
 """The inbox and its one reader: events in, the driver's turns out.
 
-Everything that a driver hears of comes through here, in order. A drain handles events for a few milliseconds, then
-lets the loop look after sockets before it goes on. What the driver asked for itself is never dropped; what peers send
-is, when more waits than the node can handle: agreement sends again what matters.
+Everything that a driver hears of comes through here. Transactions and other bulk stand in a line of their own, which
+is served when nothing else waits: however many payments flood in, votes are counted and timers fire in time. Each
+line keeps its order. A drain handles events for a few milliseconds, then lets the loop look after sockets before it
+goes on. What the driver asked for itself is never dropped; what peers send is, when more waits than the node can
+handle: agreement sends again what matters.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Callable
 
-from node.seams import BulkFrame, Event, VoteFrame
+from node.seams import BulkFrame, Event, Submitted, Verified, VoteFrame
 
 INBOX_BYTES_MAX = 64 * 1024 * 1024
 """Payloads of peers that wait, bytes."""
@@ -32,7 +34,8 @@ class Inbox:
         self._loop = asyncio.get_running_loop()
         self._failed = failed
         self._handle: Callable[[Event], None] | None = None
-        self._events: deque[Event] = deque()
+        self._urgent: deque[Event] = deque()
+        self._bulk: deque[Event] = deque()
         self._bytes = 0
         self._is_scheduled = False
         self._is_closed = False
@@ -47,7 +50,8 @@ class Inbox:
     def close(self) -> None:
         """Handle nothing any more."""
         self._is_closed = True
-        self._events.clear()
+        self._urgent.clear()
+        self._bulk.clear()
 
     def post(self, event: Event) -> None:
         """Put an event in; it is handled soon, never within this call."""
@@ -57,7 +61,7 @@ class Inbox:
                 self.dropped_count += 1
                 return
             self._bytes += size
-        self._events.append(event)
+        (self._bulk if isinstance(event, BulkFrame | Submitted | Verified) else self._urgent).append(event)
         self._schedule()
 
     def post_from_thread(self, event: Event) -> None:
@@ -70,10 +74,10 @@ class Inbox:
     @property
     def waiting_count(self) -> int:
         """Events that wait."""
-        return len(self._events)
+        return len(self._urgent) + len(self._bulk)
 
     def _schedule(self) -> None:
-        if self._events and not self._is_scheduled and not self._is_closed and self._handle is not None:
+        if (self._urgent or self._bulk) and not self._is_scheduled and not self._is_closed and self._handle is not None:
             self._is_scheduled = True
             self._loop.call_soon(self._drain)
 
@@ -81,8 +85,8 @@ class Inbox:
         assert self._handle is not None
         self._is_scheduled = False
         until = self._loop.time() + DRAIN_SECONDS_MAX
-        while self._events and not self._is_closed:
-            event = self._events.popleft()
+        while (line := self._urgent or self._bulk) and not self._is_closed:
+            event = line.popleft()
             if isinstance(event, VoteFrame | BulkFrame):
                 self._bytes -= len(event.payload) + FRAME_BYTES
             try:

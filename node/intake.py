@@ -24,8 +24,8 @@ GATHER_SECONDS = 0.003
 GATHER_TRANSACTIONS = 256
 """With so many the driver is told at once."""
 
-SUBMITTING_MAX = 32_768
-"""Transactions between the RPC and the door; beyond it clients are told to come again."""
+SUBMITTING_MAX = 4_096
+"""Transactions between the RPC and the door, about a second's work; beyond it clients are told to come again."""
 
 ADMISSION_SECONDS_MAX = 20.0
 """A node that has not looked at a transaction by then says so."""
