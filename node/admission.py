@@ -70,6 +70,11 @@ class Door:
         self._wanted: dict[bytes, int] = {}
         self._kept: dict[bytes, Transaction] = {}
 
+    @property
+    def kept_count(self) -> int:
+        """Bodies that are kept for undecided blocks."""
+        return len(self._kept)
+
     def submit(self, token: int, encoded: Sequence[bytes], now_ms: int) -> None:
         """Take what clients sent."""
         self._begin(token, encoded, now_ms)

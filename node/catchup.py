@@ -17,11 +17,14 @@ from state import transaction
 from state.errors import Invalid, Reason
 from state.transaction import Transaction
 
-ANSWER_TIMEOUT_MS = 5_000
-"""A peer that has not answered by then is passed over."""
+ANSWER_TIMEOUT_MS = 3_000
+"""A peer that has not answered by then is passed over: two of them in a row still leave time to catch up in 10 s."""
 
 PASSED_OVER_MS = 30_000
-"""For how long."""
+"""For so long others are asked first."""
+
+REPEAT_MS = 1_000
+"""With nobody else to ask, those that were passed over are asked so often: the fault may have been the network's."""
 
 REQUEST_BLOCKS = 64
 """Blocks asked for at once."""
@@ -53,12 +56,18 @@ class CatchUp:
         self._claims: dict[str, int] = {}
         self._passed_over: dict[str, int] = {}
         self._asked: str | None = None
+        self._asked_ms = clock.monotonic_ms() - REPEAT_MS
         self._buffer: deque[Fetched] = deque()
 
     @property
     def target_height(self) -> int:
         """Highest height that a peer says is decided."""
         return max(self._claims.values(), default=0)
+
+    @property
+    def fetched_count(self) -> int:
+        """Blocks that are here and not decided yet."""
+        return len(self._buffer)
 
     def claim(self, peer: str, decided_height: int) -> None:
         """A peer says that everything up to there is decided."""
@@ -80,13 +89,17 @@ class CatchUp:
             return
         now_ms = self._clock.monotonic_ms()
         able = [peer for peer, height in sorted(self._claims.items()) if height >= first]
-        willing = [peer for peer in able if self._passed_over.get(peer, 0) <= now_ms]
-        if not willing:
-            if able:
-                self._timers.set("catch-up", ANSWER_TIMEOUT_MS, self.consider)
+        trusted = [peer for peer in able if self._passed_over.get(peer, 0) <= now_ms]
+        if not able:
             return
-        peer = willing[first % len(willing)]
-        self._asked = peer
+        if trusted:
+            peer = trusted[first % len(trusted)]
+        elif now_ms < self._asked_ms + REPEAT_MS:
+            self._timers.set("catch-up", self._asked_ms + REPEAT_MS - now_ms, self.consider)
+            return
+        else:
+            peer = min(able, key=lambda able_peer: self._passed_over[able_peer])
+        self._asked, self._asked_ms = peer, now_ms
         self._network.send_bulk(peer, BulkKind.GET_BLOCKS, bulk.encode_get_blocks(first, REQUEST_BLOCKS))
         self._timers.set("catch-up", ANSWER_TIMEOUT_MS, self._timed_out)
 

@@ -75,6 +75,11 @@ class Delivery:
         """Decided blocks that wait for bodies."""
         return len(self._decided)
 
+    @property
+    def search_count(self) -> int:
+        """Blocks that are being looked at."""
+        return len(self._searches)
+
     def validate(self, validation: Validation) -> None:
         """Look at a block for agreement."""
         if validation.block.digest not in self._searches and len(self._searches) < VALIDATIONS_MAX:

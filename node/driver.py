@@ -164,6 +164,17 @@ class Driver:
         """View of the height that is being decided."""
         return self._replica.view
 
+    def waiting(self) -> dict[str, int]:
+        """How much of each kind is under way here: nothing, once the network is idle."""
+        return {
+            "pending transactions": len(self._parts.pool),
+            "verifications": len(self._verifications),
+            "kept bodies": self.door.kept_count,
+            "searches": self.delivery.search_count,
+            "undelivered blocks": self.delivery.undelivered,
+            "fetched blocks": self.catch_up.fetched_count,
+        }
+
     def _turn(self) -> None:
         self._report_work()
         self.proposer.consider()
@@ -286,6 +297,10 @@ class Driver:
         if self._parts.signer is not None:
             snapshot.append(records.safety_record(self._parts.signer.record))
         self._parts.journal.compact(snapshot)
+        self._journalled = {
+            block.digest: WITHOUT_BODIES if self.delivery.bodies(block) is None else WITH_BODIES
+            for block in blocks.values()
+        }
 
     def _executed(self, event: seams.Executed) -> None:
         block = self._executing.pop(event.height)

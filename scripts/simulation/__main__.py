@@ -1,49 +1,74 @@
 """``./scripts/simulate``: many seeds; exit 1 at any violated invariant, with the seed that shows it again."""
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Sequence
 
 from scripts.simulation.run import Run
 
+NODES_MAX = 32
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the seeds that were asked for."""
-    parser = argparse.ArgumentParser(
-        prog="simulate",
-        description="Simulate whole networks under faults, in virtual time.",
-        epilog="example: ./scripts/simulate --seeds 20 --first-seed 1 --nodes 4,7",
-    )
-    parser.add_argument("--seeds", type=int, default=10, help="how many seeds for each size (default 10)")
-    parser.add_argument("--first-seed", type=int, default=1, help="the first seed (default 1)")
-    parser.add_argument("--nodes", default="4", help="sizes of network, separated by commas (default 4)")
-    parser.add_argument("--trace", action="store_true", help="raise at the first violation, with its traceback")
-    chosen = parser.parse_args(arguments)
-    try:
-        sizes = [int(size) for size in chosen.nodes.split(",")]
-    except ValueError:
-        parser.error("--nodes is a list of numbers, such as 4,7")
-    if chosen.seeds < 1 or any(not 1 <= size <= 32 for size in sizes):
-        parser.error("--seeds is at least 1, and networks have 1 to 32 nodes")
-    violated = 0
-    started = time.monotonic()
-    for count in sizes:
-        for seed in range(chosen.first_seed, chosen.first_seed + chosen.seeds):
-            result = Run(seed, count, trace=chosen.trace).result()
-            verdict = "ok" if result.violation is None else f"VIOLATED {result.violation}"
+    """Run the seeds that were asked for; the exit status."""
+    chosen = _parse(arguments)
+    violated_count, longest_ms, started = 0, 0, time.monotonic()
+    seeds = range(chosen.first_seed, chosen.first_seed + chosen.seeds)
+    for count in chosen.nodes:
+        for seed in seeds:
+            result = Run(seed, count, print if chosen.trace else None).result()
+            longest_ms = max(longest_ms, result.progress_ms)
             print(
                 f"seed {seed} nodes {count}: height {result.height}, {result.final_count} final, "
-                f"{result.crash_count} crashes, {result.virtual_ms / 1000:.0f} s of virtual time: {verdict}",
+                f"{result.crash_count} crashes, progress {result.progress_ms} ms after healing, "
+                f"{result.virtual_ms / 1000:.0f} s of virtual time, fingerprint {result.fingerprint}: "
+                f"{result.violation or 'ok'}",
                 flush=True,
             )
             if result.violation is not None:
-                violated += 1
+                violated_count += 1
                 print(f"  again: ./scripts/simulate --seeds 1 --first-seed {seed} --nodes {count} --trace", flush=True)
-    runs = len(sizes) * chosen.seeds
-    print(f"{runs - violated} of {runs} runs hold every invariant, in {time.monotonic() - started:.1f} s")
-    return 1 if violated else 0
+    run_count = len(chosen.nodes) * chosen.seeds
+    print(
+        f"{run_count - violated_count} of {run_count} runs hold every invariant; progress at most {longest_ms} ms "
+        f"after healing; {time.monotonic() - started:.1f} s"
+    )
+    return 1 if violated_count else 0
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="simulate",
+        description="Simulate whole networks under faults, in virtual time. Exit status 1: an invariant is violated.",
+        epilog="example: ./scripts/simulate --seeds 20 --first-seed 1 --nodes 4,7",
+    )
+    parser.add_argument("--seeds", type=_positive, default=10, metavar="N", help="seeds for each size (default 10)")
+    parser.add_argument("--first-seed", type=int, default=1, metavar="S", help="the first of them (default 1)")
+    parser.add_argument("--nodes", type=_sizes, default=[4], help="numbers of validators, as in 4,7 (default 4)")
+    parser.add_argument("--trace", action="store_true", help="tell what happens, with virtual times")
+    return parser.parse_args(arguments)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+    return int(text)
+
+
+def _sizes(text: str) -> list[int]:
+    sizes = [_positive(part) for part in text.split(",")]
+    if max(sizes) > NODES_MAX:
+        raise argparse.ArgumentTypeError(f"a network has 1 to {NODES_MAX} validators")
+    return sizes
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:  # the reader is gone: nothing more can be said, not even at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)

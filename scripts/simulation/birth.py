@@ -17,6 +17,11 @@ GENESIS_MS = 1_700_000_000_000
 CHAIN_ID = genesis_digest(b"simulation")
 PARAMETERS = ChainParameters()
 AGENT = "agent"
+"""The settlement agent: it issues the money and validates nothing."""
+
+OBSERVER = "observer"
+"""A node that follows and never signs."""
+
 FUEL = 1_000_000
 ISSUED = 1_000_000
 SALT = bytes(16)
@@ -66,11 +71,12 @@ def issue(random: Random, member: str, now_ms: int) -> Transaction:
 
 
 def payment(random: Random, count: int, now_ms: int) -> Transaction:
-    """One bank pays another; now and then more than it has."""
-    payer, payee = random.sample(range(count), 2)
+    """One bank pays another, or the agent; now and then more than it has."""
+    payer = bank(random.randrange(count))
+    payee = random.choice([member for member in (AGENT, *map(bank, range(count))) if member != payer])
     amount = random.randint(1, ISSUED // 20)
-    call = Call("payments", 1, "settle", [address(bank(payee)), "USD", amount, "simulated"])
-    return _send(random, bank(payer), call, now_ms)
+    call = Call("payments", 1, "settle", [address(payee), "USD", amount, "simulated"])
+    return _send(random, payer, call, now_ms)
 
 
 def _send(random: Random, member: str, call: Call, now_ms: int) -> Transaction:

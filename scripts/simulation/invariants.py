@@ -1,16 +1,24 @@
-"""What must hold in every run, checked as it goes and at its end (I1 to I6 of the fault catalogue)."""
+"""What must hold in every run (I1 to I7 of the fault catalogue): checked as it goes, and at its end."""
 
 from consensus import messages
 from consensus.evidence import contradict
 from consensus.messages import SignedMessage, SignedVote, signed_vote_of
+from contracts.executor import Executor
 from contracts.reads import Reads
 from node import seams
+from node.execution import run_block
+from scripts.simulation import birth
 from scripts.simulation.machine import Machine
+from scripts.simulation.trace import Trace
+from state import transaction
 from state.block import Block
 from state.errors import Invalid
-from state.votes import Checkpoint
+from state.memory import MemoryDatabase
+from state.votes import Commit, NewView, Prepare, Proposal, Vote
+from state.world import World
 
 VOTES_REMEMBERED_HEIGHTS = 64
+"""Votes of one member are compared with its votes of so many heights before."""
 
 
 class Violated(Exception):
@@ -20,18 +28,19 @@ class Violated(Exception):
 class Invariants:
     """Watches every machine of a run.
 
-    :param twins: members that run twice; they may contradict themselves, nobody else may.
+    :param twin: the member that runs twice; it may contradict itself, nobody else may.
     """
 
-    def __init__(self, twins: frozenset[str]) -> None:
-        self._twins = twins
+    def __init__(self, count: int, twin: str | None, trace: Trace) -> None:
+        self._members = [validator.member for validator in birth.validators(count).validators]
+        self._twin = twin
+        self._trace = trace
         self._blocks: dict[int, bytes] = {}
         self._outcomes: dict[int, tuple[bytes, bytes]] = {}
         self._final: dict[bytes, tuple[int, str]] = {}
         self._votes: dict[tuple[str, int], list[SignedVote]] = {}
         self.newest_height = 0
-        self.decided_views: dict[int, int] = {}
-        self.notes: list[str] = []
+        """Newest height that is final anywhere."""
 
     def executed(self, machine: Machine, block: Block, event: seams.Executed) -> None:
         """I1, I3 and I4 at one machine's newly final block."""
@@ -44,58 +53,90 @@ class Invariants:
         for transaction_id, code in zip(block.transaction_ids(), event.codes, strict=True):
             if self._final.setdefault(transaction_id, (height, code)) != (height, code):
                 raise Violated(f"I3: {transaction_id.hex()} is final twice")
-        self.newest_height = max(self.newest_height, height)
+        if height > self.newest_height:
+            self.newest_height = height
+            self._trace.say(machine.name, f"first to have {height} final, {len(block.entries)} transactions")
 
-    def voted(self, machine: Machine, payload: bytes) -> None:
-        """I2: no correct validator signs two contradictory votes, in whatever life."""
-        if machine.member in self._twins:
+    def sent(self, machine: Machine, event: seams.VoteFrame | seams.BulkFrame) -> None:
+        """I2: no correct validator signs two contradictory votes, or lets one go that its disk could forget."""
+        self._trace.sent(machine.name, event.payload)
+        if not isinstance(event, seams.VoteFrame):
             return
         try:
-            message = messages.decode(payload)
+            message = messages.decode(event.payload)
         except Invalid as error:
             raise Violated(f"{machine.name} sent what cannot be read: {error}") from error
-        if not isinstance(message, SignedMessage):
+        if not isinstance(message, SignedMessage) or machine.member == self._twin:
             return
-        vote = signed_vote_of(message)
-        known = self._votes.setdefault((machine.member, vote.height), [])
-        if vote in known:
+        if self._members[message.signer] != machine.member:
+            return  # passed on, as evidence against its signer
+        signed = signed_vote_of(message)
+        known = self._votes.setdefault((machine.member, signed.height), [])
+        if signed in known:
             return
+        if signed.vote not in machine.disk.durable_votes:
+            raise Violated(f"I2: {machine.member} sent {signed.vote} before its record was durable")
         for earlier in known:
-            if contradict(earlier.vote, vote.vote):
-                raise Violated(f"I2: {machine.member} signed {earlier.vote} and {vote.vote}")
-        known.append(vote)
-        if not isinstance(vote.vote, Checkpoint):
-            self._votes.pop((machine.member, vote.height - VOTES_REMEMBERED_HEIGHTS), None)
+            if contradict(earlier.vote, signed.vote):
+                raise Violated(f"I2: {machine.member} signed {earlier.vote} and {signed.vote}")
+        known.append(signed)
+        self._votes.pop((machine.member, signed.height - VOTES_REMEMBERED_HEIGHTS), None)
+        self._trace_vote(machine, signed.vote)
 
-    def noted(self, machine: Machine, message: str, facts: dict[str, object]) -> None:
-        """Keep the newest log lines, for a trace."""
-        self.notes.append(f"{machine.name}: {message} {facts}")
-        del self.notes[:-200]
-
-    def settle(self, machines: list[Machine], submitted: list[bytes], down: int) -> None:
-        """At the end, with everything healed: everybody has everything, once, and money is conserved."""
-        honest = [machine for machine in machines if machine.member not in self._twins and machine.is_up]
-        if len(honest) + down < len({machine.member for machine in machines}) - len(self._twins):
-            raise Violated("a machine that should be up is down")
-        for machine in honest:
-            if machine.chain.height < self.newest_height:
-                raise Violated(f"I6: {machine.name} is at {machine.chain.height}, others at {self.newest_height}")
-            for transaction_id, (height, _) in self._final.items():
-                place = machine.chain.place(transaction_id)
-                if place is None or place[0] != height:
-                    raise Violated(f"I3: {machine.name} lost {transaction_id.hex()}, final at {height}")
-            for audit in Reads(machine.executor).audit():
-                if not audit.is_sound:
-                    raise Violated(f"I5: {machine.name}: {audit}")
-        self._check_states(honest)
+    def noted(self, machine: Machine, what: str) -> None:
+        """A line for the trace."""
+        self._trace.say(machine.name, what)
 
     def is_final(self, transaction_id: bytes) -> bool:
         """Whether some machine has it final."""
         return transaction_id in self._final
 
-    def _check_states(self, honest: list[Machine]) -> None:
+    def settle(self, machines: list[Machine]) -> None:
+        """At the end, with everything healed and quiet: everybody has everything, once, and money is conserved."""
+        honest = [machine for machine in machines if machine.member != self._twin]
         for machine in honest:
-            world = machine.executor.world
-            known = self._outcomes.get(world.height)
-            if known is not None and known[0] != world.root:
-                raise Violated(f"I4: {machine.name} has another root at {world.height}")
+            self._check_chain(machine)
+            self._check_world(machine)
+            self._check_rest(machine)
+        self._check_replay(honest[0])
+
+    def _check_chain(self, machine: Machine) -> None:
+        if machine.chain.height < self.newest_height:
+            raise Violated(f"I6: {machine.name} is at {machine.chain.height}, others at {self.newest_height}")
+        for transaction_id, (height, _) in self._final.items():
+            place = machine.chain.place(transaction_id)
+            if place is None or place[0] != height:
+                raise Violated(f"I3: {machine.name} lost {transaction_id.hex()}, final at {height}")
+
+    def _check_world(self, machine: Machine) -> None:
+        world = machine.executor.world
+        known = self._outcomes.get(world.height)
+        if known is not None and known[0] != world.root:
+            raise Violated(f"I4: {machine.name} has another root at {world.height}")
+        for audit in Reads(machine.executor).audit():
+            if not audit.is_sound:
+                raise Violated(f"I5: {machine.name}: {audit}")
+
+    def _check_rest(self, machine: Machine) -> None:
+        """I7: what a spell of work took up is given back."""
+        assert machine.driver is not None
+        waiting = machine.driver.waiting()
+        if any(waiting.values()):
+            raise Violated(f"I7: {machine.name} is idle and still holds {waiting}")
+
+    def _check_replay(self, machine: Machine) -> None:
+        """I4: from genesis, the chain gives the same roots again."""
+        executor = Executor(World.open(MemoryDatabase()), birth.CHAIN_ID, birth.PARAMETERS)
+        executor.apply_genesis(birth.genesis(machine.count))
+        for decided in machine.chain.blocks(1):
+            bodies = [transaction.decode(encoded) for encoded in decided.transactions]
+            outcome = run_block(executor, decided.block, bodies).outcome
+            if machine.chain.outcome(decided.block.height) not in (outcome, None):
+                raise Violated(f"I4: replayed from genesis, {decided.block.height} gives another state")
+
+    def _trace_vote(self, machine: Machine, vote: Vote) -> None:
+        if isinstance(vote, Prepare | Commit):
+            return
+        view = f", view {vote.view}" if not hasattr(vote, "state_root") else ""
+        named = f", block {vote.digest.hex()[:8]}" if isinstance(vote, Proposal | NewView) else ""
+        self._trace.say(machine.name, f"{type(vote).__name__} {vote.height}{view}{named}")

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from random import Random
 from typing import Protocol
 
 from consensus.events import Halt
@@ -21,18 +22,31 @@ from node.signer import Signer
 from scripts.simulation import birth
 from scripts.simulation.disk import Disk, SimulatedJournal
 from scripts.simulation.timeline import Timeline
-from state import keys
+from state import keys, transaction
 from state.block import Block
 from state.transaction import Transaction
 from state.world import World
 
 VERIFY_MS_MAX = 5
+"""Slowest check of a batch of signatures, ms."""
+
 EXECUTE_MS_MAX = 30
+"""Slowest execution of a block, ms."""
+
+HEARTBEAT_MS = 2_000
+"""Idle networks decide a block so often."""
+
 JOURNAL_RECORDS_COMPACT = 300
 """Compact often enough that every run sees it."""
 
-cached_verify = lru_cache(maxsize=1 << 16)(keys.verify)
+cached_verify = lru_cache(maxsize=1 << 14)(keys.verify)
 """Signature checks are pure, so one process checks each only once."""
+
+
+@lru_cache(maxsize=1 << 12)
+def cached_signatures(encoded: bytes) -> bool:
+    """Whether a transaction's signatures are right, likewise."""
+    return transaction.decode(encoded).has_valid_signatures()
 
 
 class Network(Protocol):
@@ -42,23 +56,23 @@ class Network(Protocol):
         """The machine is up: link it with the others."""
 
     def left(self, machine: "Machine") -> None:
-        """The machine is down."""
+        """The machine is down: the others notice."""
 
-    def send(self, machine: "Machine", member: str | None, frame: Callable[[str], seams.Event]) -> None:
-        """Carry a frame to one member or to all; ``frame`` makes it, given the sender's member id."""
+    def send(self, machine: "Machine", member: str | None, event: seams.Event) -> None:
+        """Carry a frame to one member or to all."""
 
 
-class Observer(Protocol):
-    """Who watches what machines do."""
+class Watcher(Protocol):
+    """Who is told what machines do."""
 
     def executed(self, machine: "Machine", block: Block, event: seams.Executed) -> None:
         """A block is final at that machine."""
 
-    def voted(self, machine: "Machine", payload: bytes) -> None:
-        """The machine has sent a message of agreement."""
+    def sent(self, machine: "Machine", event: seams.VoteFrame | seams.BulkFrame) -> None:
+        """The machine has sent a frame."""
 
-    def noted(self, machine: "Machine", message: str, facts: dict[str, object]) -> None:
-        """The machine has logged something."""
+    def noted(self, machine: "Machine", what: str) -> None:
+        """The machine has logged something, has come up or has gone down."""
 
 
 class Halted(Exception):
@@ -66,16 +80,14 @@ class Halted(Exception):
 
 
 class Machine:
-    """A node that can crash and come back."""
+    """A node that can crash and come back.
+
+    :param member: member id; twins share one.
+    :param count: validators of the network.
+    """
 
     def __init__(
-        self,
-        name: str,
-        member: str,
-        count: int,
-        timeline: Timeline,
-        network: Network,
-        observer: Observer,
+        self, name: str, member: str, count: int, timeline: Timeline, network: Network, watcher: Watcher
     ) -> None:
         self.name = name
         self.member = member
@@ -83,10 +95,11 @@ class Machine:
         self.life = 0
         self.driver: Driver | None = None
         self.skew_ms = 0
-        self._count = count
+        self.count = count
         self._timeline = timeline
+        self._random = timeline.chance(name)
         self._network = network
-        self._observer = observer
+        self._watcher = watcher
 
     @property
     def is_up(self) -> bool:
@@ -100,16 +113,23 @@ class Machine:
         post = self._poster()
         recovered = records.read(self.disk.records)
         self.chain = Chain(self.disk.chain, None)
-        history = ValidatorHistory(birth.validators(self._count), birth.PARAMETERS.execution_lag, self.chain)
+        validators = birth.validators(self.count)
+        history = ValidatorHistory(validators, birth.PARAMETERS.execution_lag, self.chain)
         self.executor = Executor(World.open(self.disk.world), birth.CHAIN_ID, birth.PARAMETERS)
         if self.executor.world.height < 0:
-            self.executor.apply_genesis(birth.genesis(self._count))
+            self.executor.apply_genesis(birth.genesis(self.count))
         executed_height = self._replay(recovered, history)
-        journal = SimulatedJournal(self.disk, self._timeline, lambda token: post(seams.Synced(token)))
-        signer = Signer(birth.vote_key(self.member), birth.CHAIN_ID, journal, recovered)
+        self._journal = SimulatedJournal(
+            self.disk, self._timeline, self._random, lambda token: post(seams.Synced(token))
+        )
+        signer = None
+        if validators.index_of(birth.vote_key(self.member).public) is not None:
+            signer = Signer(birth.vote_key(self.member), birth.CHAIN_ID, self._journal, recovered)
         begun = start.start_state(self.chain, signer, history, birth.PARAMETERS.execution_lag, executed_height)
-        identity = Identity(signer.public, birth.CHAIN_ID, birth.PARAMETERS, birth.GENESIS_MS)
-        self._execution = _Execution(self._timeline, self.executor, post)
+        identity = Identity(
+            None if signer is None else signer.public, birth.CHAIN_ID, birth.PARAMETERS, birth.GENESIS_MS
+        )
+        self._execution = _Execution(self._timeline, self._random, self.executor, post)
         self.driver = Driver(
             Parts(
                 chain_id=birth.CHAIN_ID,
@@ -122,28 +142,30 @@ class Machine:
                 executed_height=executed_height,
                 kept_bodies=start.kept_bodies(self.chain, recovered),
                 clock=_Clock(self._timeline, self, post),
-                network=_Link(self, self._network, self._observer),
-                journal=journal,
-                verifier=_Verifier(self._timeline, post),
+                network=_Links(self, self._network, self._watcher),
+                journal=self._journal,
+                verifier=_Verifier(self._timeline, self._random, post),
                 execution=self._execution,
-                listener=_Listener(self, self._observer),
-                pace=Pace(heartbeat_ms=2_000),
+                listener=_Listener(self, self._watcher),
+                pace=Pace(heartbeat_ms=HEARTBEAT_MS),
             )
         )
+        self._watcher.noted(self, f"up at height {self.chain.height}, {executed_height} executed")
         self._network.joined(self)
         self.driver.start()
 
     def crash(self, *, power: bool) -> None:
-        """End this life; with ``power`` the disk forgets what was not synced."""
+        """End this life by a kill or, with ``power``, by a power cut."""
         assert self.driver is not None
-        if not power and self._timeline.random.random() < 0.5:
+        if not power and self._random.random() < 0.5:
             self._execution.finish_one()
         self._execution.stop()
+        self._journal.stop()
         self.driver = None
         self.life += 1
+        self._watcher.noted(self, "power cut" if power else "killed")
         self._network.left(self)
-        if power:
-            self.disk.lose_power(self._timeline.random)
+        self.disk.crash(self._random, power=power)
 
     def deliver(self, event: seams.Event, life: int) -> None:
         """An event for that life; later lives never hear of it."""
@@ -174,7 +196,7 @@ class _Clock:
         self._post = post
 
     def now_ms(self) -> int:
-        return birth.GENESIS_MS + 1 + self._timeline.now_ms + self._machine.skew_ms
+        return birth.GENESIS_MS + self._timeline.now_ms + self._machine.skew_ms
 
     def monotonic_ms(self) -> int:
         return self._timeline.now_ms
@@ -184,14 +206,15 @@ class _Clock:
 
 
 class _Verifier:
-    def __init__(self, timeline: Timeline, post: Callable[[seams.Event], None]) -> None:
+    def __init__(self, timeline: Timeline, random: Random, post: Callable[[seams.Event], None]) -> None:
         self._timeline = timeline
+        self._random = random
         self._post = post
         self._busy_until_ms = 0
 
     def verify(self, token: int, transactions: Sequence[Transaction]) -> None:
-        valid = tuple(transaction.has_valid_signatures() for transaction in transactions)
-        delay_ms = self._timeline.random.randint(0, VERIFY_MS_MAX)
+        valid = tuple(cached_signatures(item.encoded) for item in transactions)
+        delay_ms = self._random.randint(0, VERIFY_MS_MAX)
         self._busy_until_ms = max(self._busy_until_ms, self._timeline.now_ms + delay_ms)
         self._timeline.after(
             self._busy_until_ms - self._timeline.now_ms, lambda: self._post(seams.Verified(token, valid))
@@ -199,8 +222,11 @@ class _Verifier:
 
 
 class _Execution:
-    def __init__(self, timeline: Timeline, executor: Executor, post: Callable[[seams.Event], None]) -> None:
+    def __init__(
+        self, timeline: Timeline, random: Random, executor: Executor, post: Callable[[seams.Event], None]
+    ) -> None:
         self._timeline = timeline
+        self._random = random
         self._executor = executor
         self._post = post
         self._waiting: deque[tuple[Block, tuple[Transaction, ...]]] = deque()
@@ -220,41 +246,45 @@ class _Execution:
         self._waiting.clear()
 
     def _begin(self) -> None:
-        self._timeline.after(self._timeline.random.randint(0, EXECUTE_MS_MAX), self._finish)
+        self._timeline.after(self._random.randint(0, EXECUTE_MS_MAX), self._finish)
 
     def _finish(self) -> None:
         if not self._waiting:
             return
         block, transactions = self._waiting.popleft()
-        self._post(run_block(self._executor, block, transactions))
+        event = run_block(self._executor, block, transactions)
         if self._waiting:
             self._begin()
+        self._post(event)
 
 
-class _Link:
-    def __init__(self, machine: Machine, network: Network, observer: Observer) -> None:
+class _Links:
+    def __init__(self, machine: Machine, network: Network, watcher: Watcher) -> None:
         self._machine = machine
         self._network = network
-        self._observer = observer
+        self._watcher = watcher
 
     def send_vote(self, member: str | None, payload: bytes) -> None:
-        self._observer.voted(self._machine, payload)
-        self._network.send(self._machine, member, lambda sender: seams.VoteFrame(sender, payload))
+        self._send(member, seams.VoteFrame(self._machine.member, payload))
 
     def send_bulk(self, member: str | None, kind: int, payload: bytes) -> None:
-        self._network.send(self._machine, member, lambda sender: seams.BulkFrame(sender, kind, payload))
+        self._send(member, seams.BulkFrame(self._machine.member, kind, payload))
+
+    def _send(self, member: str | None, event: seams.VoteFrame | seams.BulkFrame) -> None:
+        self._watcher.sent(self._machine, event)
+        self._network.send(self._machine, member, event)
 
 
 class _Listener:
-    def __init__(self, machine: Machine, observer: Observer) -> None:
+    def __init__(self, machine: Machine, watcher: Watcher) -> None:
         self._machine = machine
-        self._observer = observer
+        self._watcher = watcher
 
     def admitted(self, token: int, results: Sequence[seams.Admission]) -> None:
         pass
 
     def executed(self, block: Block, event: seams.Executed) -> None:
-        self._observer.executed(self._machine, block, event)
+        self._watcher.executed(self._machine, block, event)
 
     def expired(self, transaction_ids: Sequence[bytes]) -> None:
         pass
@@ -263,7 +293,8 @@ class _Listener:
         pass
 
     def log(self, level: int, message: str, **facts: object) -> None:
-        self._observer.noted(self._machine, message, facts)
+        listed = "".join(f", {name} {value}" for name, value in facts.items())
+        self._watcher.noted(self._machine, f"{message}{listed}")
 
     def halted(self, halt: Halt) -> None:
         raise Halted(f"{self._machine.name}: {halt.reason}")

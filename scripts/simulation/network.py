@@ -1,7 +1,8 @@
 """The simulated network: it delays, loses and repeats frames, and splits."""
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import Enum
 
 from node import seams
 from scripts.simulation.machine import Machine
@@ -22,54 +23,72 @@ class Weather:
     delay_ms_max: int = 20
 
 
+class Cut(Enum):
+    """Which way nothing passes between the parted members and all others."""
+
+    BOTH = "both ways"
+    OUTWARD = "outward"
+    INWARD = "inward"
+
+
 class SimulatedNetwork:
-    """Carries frames between the machines of a run. A twin pair shares one member id, and splits the traffic."""
+    """Carries frames between the machines of a run. Twins share one member id and hear what is sent to it."""
 
     def __init__(self, timeline: Timeline) -> None:
         self._timeline = timeline
         self.machines: list[Machine] = []
         self.weather = Weather()
-        self.parted: dict[str, None] = {}
-        """Members cut off from all others, which are cut off from these."""
+        self._parted: dict[str, None] = {}
+        self._cut = Cut.BOTH
+
+    @property
+    def is_parted(self) -> bool:
+        """Whether some members are cut off from the others."""
+        return bool(self._parted)
+
+    def part(self, members: Iterable[str], cut: Cut) -> None:
+        """Cut these members off from all others."""
+        self._parted, self._cut = dict.fromkeys(members), cut
+
+    def heal(self) -> None:
+        """Good weather, no split, and links anew between those that were parted."""
+        self.weather = Weather()
+        parted, self._parted = self._parted, {}
+        for index, machine in enumerate(self.machines):
+            for other in self.machines[:index]:
+                if machine.is_up and other.is_up and (machine.member in parted) != (other.member in parted):
+                    self._link(machine, other)
 
     def joined(self, machine: Machine) -> None:
-        """Link a machine with all that are up, each after a moment."""
+        """See ``machine.Network``: each link takes a moment."""
         for other in self.machines:
             if other is not machine and other.is_up and other.member != machine.member:
                 self._link(machine, other)
 
     def left(self, machine: Machine) -> None:
-        """A machine is down: the others notice."""
-        for other in self.machines:
-            if other is not machine and other.driver is not None:
-                other.deliver(seams.PeerLeft(machine.member), other.life)
-
-    def heal(self) -> None:
-        """Good weather, no split, and links anew between those that were parted."""
-        self.weather = Weather()
-        parted, self.parted = self.parted, {}
-        if parted:
-            for index, machine in enumerate(self.machines):
-                for other in self.machines[:index]:
-                    if machine.is_up and other.is_up and (machine.member in parted) != (other.member in parted):
-                        self._link(machine, other)
-
-    def send(self, machine: Machine, member: str | None, frame: Callable[[str], seams.Event]) -> None:
         """See ``machine.Network``."""
         for other in self.machines:
-            if other is machine or other.member == machine.member or not other.is_up:
-                continue
-            if member is None or other.member == member:
-                self._carry(machine, other, frame(machine.member))
+            if other is not machine and other.member != machine.member:
+                other.deliver(seams.PeerLeft(machine.member), other.life)
+
+    def send(self, machine: Machine, member: str | None, event: seams.Event) -> None:
+        """See ``machine.Network``."""
+        for other in self.machines:
+            if other.member != machine.member and member in (None, other.member) and other.is_up:
+                self._carry(machine, other, event)
 
     def _carry(self, machine: Machine, other: Machine, event: seams.Event) -> None:
-        random, weather = self._timeline.random, self.weather
-        if (machine.member in self.parted) != (other.member in self.parted) or random.random() < weather.loss:
+        random, weather = self._timeline.chance(f"{machine.name} to {other.name}"), self.weather
+        if self._is_cut(machine, other) or random.random() < weather.loss:
             return
         life = other.life
         for _ in range(2 if random.random() < weather.repeats else 1):
             delay_ms = random.randint(0, weather.delay_ms_max)
             self._timeline.after(delay_ms, lambda: other.deliver(event, life))
+
+    def _is_cut(self, sender: Machine, receiver: Machine) -> bool:
+        leaves, enters = sender.member in self._parted, receiver.member in self._parted
+        return leaves != enters and self._cut in (Cut.BOTH, Cut.OUTWARD if leaves else Cut.INWARD)
 
     def _link(self, one: Machine, other: Machine) -> None:
         lives = one.life, other.life
@@ -77,11 +96,11 @@ class SimulatedNetwork:
         def shake_hands() -> None:
             if one.driver is None or other.driver is None or (one.life, other.life) != lives:
                 return
-            if (one.member in self.parted) != (other.member in self.parted):
+            if (one.member in self._parted) != (other.member in self._parted):
                 return
             heights = one.chain.height, other.chain.height
             held = other.driver.newest_vote(one.member), one.driver.newest_vote(other.member)
             one.deliver(seams.PeerJoined(other.member, heights[1], held[0]), lives[0])
             other.deliver(seams.PeerJoined(one.member, heights[0], held[1]), lives[1])
 
-        self._timeline.after(self._timeline.random.randint(1, CONNECT_MS_MAX), shake_hands)
+        self._timeline.after(self._timeline.chance("links").randint(1, CONNECT_MS_MAX), shake_hands)

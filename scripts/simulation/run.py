@@ -1,13 +1,18 @@
-"""One run: a network, its workload, a spell of faults, healing, and the account of it all."""
+"""One run: a network, its clients, a storm of faults, healing, a lost quorum, and the account of it all."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from node import seams
 from scripts.simulation import birth
 from scripts.simulation.invariants import Invariants, Violated
 from scripts.simulation.machine import Halted, Machine
-from scripts.simulation.network import SimulatedNetwork, Weather
+from scripts.simulation.network import SimulatedNetwork
+from scripts.simulation.storm import Storm
 from scripts.simulation.timeline import Timeline
+from scripts.simulation.trace import Trace
+from state.errors import Corrupt
+from state.transaction import Transaction
 
 STORM_MS = 20_000
 """How long faults last."""
@@ -16,13 +21,19 @@ HEALED_MS = 10_000
 """I6: with work pending, progress within this time after faults heal."""
 
 CALM_MS = 5_000
-"""Then everything that was submitted becomes final."""
+"""Then everything that was submitted again becomes final, and everybody has it."""
 
 PAYMENT_MS = 150
-"""Mean time between payments."""
+"""Mean time between payments during the storm."""
 
-FAULT_MS = 1_500
-"""Mean time between faults."""
+OUTAGE_SHARE = 0.3
+"""Part of the runs that also lose their quorum for a while."""
+
+OUTAGE_MS = 15_000
+"""For how long at most."""
+
+TWIN_SHARE = 0.4
+"""Part of the runs, of those that tolerate it, in which one member runs twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,144 +45,155 @@ class Result:
     height: int
     final_count: int
     crash_count: int
+    progress_ms: int
+    """Longest time from healing to the next final payment."""
     virtual_ms: int
+    fingerprint: str
     violation: str | None
 
 
 class Run:
-    """One seed."""
+    """One seed.
 
-    def __init__(self, seed: int, count: int, *, trace: bool = False) -> None:
+    :param count: validators; an observer comes on top.
+    :param write: takes the lines of the trace; None when nobody reads.
+    """
+
+    def __init__(self, seed: int, count: int, write: Callable[[str], None] | None = None) -> None:
         self._seed = seed
         self._count = count
-        self._trace = trace
         self._timeline = Timeline(seed)
+        self._trace = Trace(self._timeline, write)
         self._network = SimulatedNetwork(self._timeline)
-        random = self._timeline.random
-        self._faulty_max = (count - 1) // 3
-        self._twin = birth.bank(random.randrange(count)) if random.random() < 0.3 else None
-        self._invariants = Invariants(frozenset() if self._twin is None else frozenset({self._twin}))
-        names = [(birth.bank(index), birth.bank(index)) for index in range(count)]
+        self._storm = Storm(self._timeline, self._network, self._trace)
+        self._clients = self._timeline.chance("clients")
+        self._fate = self._timeline.chance("fate")
+        members = [birth.bank(index) for index in range(count)]
+        tolerated = (count - 1) // 3
+        self._twin = self._fate.choice(members) if tolerated and self._fate.random() < TWIN_SHARE else None
+        self.invariants = Invariants(count, self._twin, self._trace)
+        names = [(member, member) for member in (*members, birth.OBSERVER)]
         if self._twin is not None:
             names.append((self._twin + "-twin", self._twin))
         self.machines = [
-            Machine(name, member, count, self._timeline, self._network, self._invariants) for name, member in names
+            Machine(name, member, count, self._timeline, self._network, self.invariants) for name, member in names
         ]
         self._network.machines = self.machines
-        self._submitted: list[tuple[int, bytes, bytes]] = []
-        self._crash_count = 0
+        self._submitted: dict[bytes, Transaction] = {}
         self._token = 0
-        self._stormy = True
+        self._is_stormy = True
+        self._progress_ms = 0
 
     def result(self) -> Result:
         """Run to the end."""
         violation = None
         try:
-            self._play()
-        except (Violated, Halted, AssertionError) as error:
+            self.play()
+        except (Violated, Halted, AssertionError, Corrupt) as error:
             violation = f"{type(error).__name__}: {error}"
-            if self._trace:
-                raise
-        final_count = sum(self._invariants.is_final(identity) for _, identity, _ in self._submitted)
         return Result(
-            self._seed,
-            self._count,
-            self._invariants.newest_height,
-            final_count,
-            self._crash_count,
-            self._timeline.now_ms,
-            violation,
+            seed=self._seed,
+            nodes=self._count,
+            height=self.invariants.newest_height,
+            final_count=sum(self.invariants.is_final(identity) for identity in self._submitted),
+            crash_count=self._storm.crash_count,
+            progress_ms=self._progress_ms,
+            virtual_ms=self._timeline.now_ms,
+            fingerprint=self._trace.fingerprint,
+            violation=violation,
         )
 
-    def _play(self) -> None:
-        timeline = self._timeline
+    def play(self) -> None:
+        """The whole run.
+
+        :raises Violated: an invariant does not hold.
+        :raises Halted: a node stopped itself.
+        """
         for machine in self.machines:
-            timeline.after(timeline.random.randint(0, 500), machine.boot)
-        timeline.after(600, self._fund)
-        timeline.after(1_000, self._pay)
-        timeline.after(timeline.random.randint(500, 3_000), self._strike)
-        timeline.run(STORM_MS)
-        self._heal()
-        height = self._invariants.newest_height
-        self._submit(birth.payment(timeline.random, self._count, self._now_ms()).encoded)
-        timeline.run(STORM_MS + HEALED_MS)
-        if self._invariants.newest_height <= height:
-            raise Violated(f"I6: no progress above {height} in {HEALED_MS} ms after healing")
-        self._stormy = False
-        self._resend()
-        timeline.run(STORM_MS + HEALED_MS + CALM_MS)
-        for _, identity, _ in self._submitted:
-            if not self._invariants.is_final(identity):
-                raise Violated(f"I6: {identity.hex()} was submitted again and is not final")
-        self._invariants.settle(self.machines, [], 0)
+            self._timeline.after(self._fate.randint(0, 500), machine.boot)
+        self._timeline.after(600, self._fund)
+        self._timeline.after(1_000, self._pay)
+        self._storm.begin()
+        self._timeline.run(STORM_MS)
+        self._storm.end()
+        self._is_stormy = False
+        self._expect_progress()
+        self._settle()
+        if self._fate.random() < OUTAGE_SHARE:
+            self._lose_quorum()
+            self._expect_progress()
+            self._settle()
+
+    # ----------------------------------------------------------------------------------------------- clients
 
     def _fund(self) -> None:
         for index in range(self._count):
-            transaction = birth.issue(self._timeline.random, birth.bank(index), self._now_ms())
-            self._submit(transaction.encoded)
+            self._submit(birth.issue(self._clients, birth.bank(index), self._now_ms()))
 
     def _pay(self) -> None:
-        if self._stormy:
-            self._submit(birth.payment(self._timeline.random, self._count, self._now_ms()).encoded)
-            self._timeline.after(self._timeline.random.randint(1, 2 * PAYMENT_MS), self._pay)
+        if self._is_stormy:
+            self._submit(birth.payment(self._clients, self._count, self._now_ms()))
+            self._timeline.after(self._clients.randint(1, 2 * PAYMENT_MS), self._pay)
 
-    def _submit(self, encoded: bytes) -> None:
-        """A client sends to a machine that is up, if it finds one."""
-        from state import transaction
-
-        up = [machine for machine in self.machines if machine.is_up and machine.member != self._twin]
-        self._submitted.append((self._timeline.now_ms, transaction.decode(encoded).id, encoded))
+    def _submit(self, transaction: Transaction) -> None:
+        """A client sends to some bank's machine that is up, if it finds one."""
+        self._submitted[transaction.id] = transaction
+        up = [machine for machine in self._honest() if machine.is_up]
         if up:
-            self._send(self._timeline.random.choice(up), encoded)
+            self._send(self._clients.choice(up), transaction)
 
-    def _send(self, machine: Machine, encoded: bytes) -> None:
+    def _send(self, machine: Machine, transaction: Transaction) -> None:
         self._token += 1
-        machine.deliver(seams.Submitted(self._token, (encoded,)), machine.life)
+        machine.deliver(seams.Submitted(self._token, (transaction.encoded,)), machine.life)
 
-    def _resend(self) -> None:
-        """Clients send again what they have not seen final: accepted was not durable."""
-        for _, identity, encoded in self._submitted:
-            if not self._invariants.is_final(identity):
-                self._send(self.machines[0], encoded)
+    def _honest(self) -> list[Machine]:
+        return [machine for machine in self.machines if machine.member not in (self._twin, birth.OBSERVER)]
 
-    def _strike(self) -> None:
-        """One fault, then the next after a while."""
-        if self._timeline.now_ms >= STORM_MS:
-            return
-        random = self._timeline.random
-        kind = random.choice(["weather", "crash", "crash", "part", "skew", "heal"])
-        if kind == "weather":
-            self._network.weather = Weather(
-                random.uniform(0, 0.3), random.uniform(0, 0.3), random.choice([20, 100, 800])
-            )
-        elif kind == "crash":
-            self._crash()
-        elif kind == "part" and not self._network.parted:
-            chosen = random.sample(range(self._count), random.randint(1, self._count // 2))
-            self._network.parted = {birth.bank(index): None for index in sorted(chosen)}
-        elif kind == "skew":
-            random.choice(self.machines).skew_ms = random.randint(-2_000, 2_000)
-        elif kind == "heal":
-            self._network.heal()
-        self._timeline.after(random.randint(1, 2 * FAULT_MS), self._strike)
+    # ------------------------------------------------------------------------------------------ expectations
 
-    def _crash(self) -> None:
-        """Kill a machine or cut its power; now and then all of them at once."""
-        random = self._timeline.random
-        up = [machine for machine in self.machines if machine.is_up]
-        if not up:
-            return
-        struck = up if random.random() < 0.1 else [random.choice(up)]
-        power = random.random() < 0.5
+    def _expect_progress(self) -> None:
+        """I6: a payment that is sent now, or as soon as a bank is up to take it, is final in time."""
+        transaction = birth.payment(self._clients, self._count, self._now_ms())
+        healed_ms = self._timeline.now_ms
+        while not any(machine.is_up for machine in self._honest()):
+            self._timeline.run(10)
+        self._submit(transaction)
+        while not self.invariants.is_final(transaction.id):
+            if self._timeline.now_ms - healed_ms >= HEALED_MS:
+                raise Violated(
+                    f"I6: {transaction.id.hex()[:8]} is not final {HEALED_MS} ms after healing, "
+                    f"the chain is at {self.invariants.newest_height}"
+                )
+            self._timeline.run(10)
+        self._progress_ms = max(self._progress_ms, self._timeline.now_ms - healed_ms)
+        self._timeline.run(HEALED_MS - (self._timeline.now_ms - healed_ms))
+
+    def _settle(self) -> None:
+        """Clients send again what they have not seen final (accepted is not durable); then all agree on all of it."""
+        for transaction in self._submitted.values():
+            if not self.invariants.is_final(transaction.id):
+                self._send(self._honest()[0], transaction)
+        self._timeline.run(CALM_MS)
+        for identity in self._submitted:
+            if not self.invariants.is_final(identity):
+                raise Violated(f"I6: {identity.hex()[:8]} was submitted again and is not final")
+        self.invariants.settle(self.machines)
+
+    def _lose_quorum(self) -> None:
+        """N14: with less than a quorum the chain halts, and it resumes once they are back."""
+        quorum = birth.validators(self._count).quorum
+        chosen = self._fate.sample(range(self._count), self._count - quorum + 1)
+        members = {birth.bank(index) for index in chosen}
+        struck = [machine for machine in self.machines if machine.member in members]
+        height_max = max(machine.chain.height for machine in self.machines) + 1
         for machine in struck:
-            self._crash_count += 1
-            machine.crash(power=power)
-            self._timeline.after(random.randint(1, 4_000), machine.boot)
-
-    def _heal(self) -> None:
-        self._network.heal()
-        for machine in self.machines:
-            machine.skew_ms = 0
+            self._storm.crash(machine, power=self._fate.random() < 0.5)
+        self._submit(birth.payment(self._clients, self._count, self._now_ms()))
+        self._timeline.run(self._fate.randint(1_000, OUTAGE_MS))
+        if any(machine.chain.height > height_max for machine in self.machines):
+            raise Violated(f"{len(members)} of {self._count} are down, and the chain goes on above {height_max}")
+        for machine in struck:
+            machine.boot()
 
     def _now_ms(self) -> int:
         return birth.GENESIS_MS + self._timeline.now_ms

@@ -1,0 +1,95 @@
+"""The storm: faults of every kind, one after the other, at moments that nobody expects."""
+
+from scripts.simulation.disk import SLOW_SYNC_MS_MAX, SYNC_MS_MAX
+from scripts.simulation.machine import Machine
+from scripts.simulation.network import Cut, SimulatedNetwork, Weather
+from scripts.simulation.timeline import Timeline
+from scripts.simulation.trace import Trace
+
+FAULT_MS = 1_500
+"""Mean time between faults."""
+
+DOWN_MS_MAX = 4_000
+"""Longest that a crashed machine stays down."""
+
+FAULTS = ("weather", "crash", "crash", "part", "clock", "disk", "heal")
+"""Each as likely as the others."""
+
+
+class Storm:
+    """Strikes machines and network until it is told to calm down."""
+
+    def __init__(self, timeline: Timeline, network: SimulatedNetwork, trace: Trace) -> None:
+        self._timeline = timeline
+        self._random = timeline.chance("storm")
+        self._network = network
+        self._trace = trace
+        self._is_over = False
+        self.crash_count = 0
+
+    def begin(self) -> None:
+        """The first fault, and after a while the next."""
+        if not self._is_over:
+            self._timeline.after(self._random.randint(1, 2 * FAULT_MS), self._strike)
+
+    def end(self) -> None:
+        """Everything heals at once; what is down comes up in its time."""
+        self._is_over = True
+        self._heal()
+
+    def crash(self, machine: Machine, *, power: bool) -> None:
+        """Kill a machine or cut its power."""
+        self.crash_count += 1
+        machine.crash(power=power)
+
+    def _strike(self) -> None:
+        if self._is_over:
+            return
+        kind = self._random.choice(FAULTS)
+        if kind == "weather":
+            self._change_weather()
+        elif kind == "crash":
+            self._crash_some()
+        elif kind == "part":
+            self._part()
+        elif kind == "clock":
+            machine = self._random.choice(self._network.machines)
+            machine.skew_ms = self._random.randint(-1, 1) * self._random.choice([2_000, 9_000, 15_000])
+            self._trace.say(machine.name, f"its clock is {machine.skew_ms} ms off")
+        elif kind == "disk":
+            machine = self._random.choice(self._network.machines)
+            machine.disk.sync_ms_max = SLOW_SYNC_MS_MAX
+            self._trace.say(machine.name, "its disk is slow")
+        else:
+            self._heal()
+        self.begin()
+
+    def _change_weather(self) -> None:
+        loss, repeats = self._random.uniform(0, 0.3), self._random.uniform(0, 0.5)
+        self._network.weather = Weather(loss, repeats, self._random.choice([20, 100, 800, 5_000]))
+        self._trace.say("network", str(self._network.weather))
+
+    def _crash_some(self) -> None:
+        """One machine, now and then all of them at once."""
+        up = [machine for machine in self._network.machines if machine.is_up]
+        power = self._random.random() < 0.5
+        if up and self._random.random() >= 0.1:
+            up = [self._random.choice(up)]
+        for machine in up:
+            self.crash(machine, power=power)
+            self._timeline.after(self._random.randint(1, DOWN_MS_MAX), machine.boot)
+
+    def _part(self) -> None:
+        members = sorted({machine.member for machine in self._network.machines})
+        if len(members) > 1 and not self._network.is_parted:
+            chosen = sorted(self._random.sample(members, self._random.randint(1, len(members) // 2)))
+            cut = self._random.choice([Cut.BOTH, Cut.BOTH, Cut.OUTWARD, Cut.INWARD])
+            self._network.part(chosen, cut)
+            self._trace.say("network", f"{', '.join(chosen)} cut off {cut.value}")
+
+    def _heal(self) -> None:
+        self._network.heal()
+        for machine in self._network.machines:
+            machine.skew_ms = 0
+            machine.disk.sync_ms_max = SYNC_MS_MAX
+        self._trace.say("network", "healed")
