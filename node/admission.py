@@ -91,6 +91,10 @@ class Door:
         pending = self._pool.get(entry[:32])
         return pending if pending is not None and pending.entry == entry else None
 
+    def is_verifying(self, entry: bytes) -> bool:
+        """Whether the body is here and its signatures are being checked."""
+        return entry in self._verifying
+
     def missing(self, block: Block) -> list[bytes]:
         """Entries of the block whose bodies are not here; found ones are kept until ``release``."""
         missing = []

@@ -110,13 +110,21 @@ class Chain:
         row = self._database.get_verified(b"t" + transaction_id)
         return None if row is None else _PLACE.unpack(row)
 
-    def transaction(self, entry: bytes) -> bytes | None:
-        """The encoded transaction that a decided block lists as ``entry``."""
-        place = self.place(entry[:DIGEST_BYTES])
-        decided = None if place is None else self.decided(place[0])
-        if place is None or decided is None or decided.block.entries[place[1]] != entry:
-            return None
-        return decided.transactions[place[1]]
+    def transactions(self, entries: Sequence[bytes], blocks_max: int) -> list[bytes]:
+        """The encoded transactions that decided blocks list as these entries, from ``blocks_max`` blocks at most."""
+        wanted: dict[int, list[tuple[int, bytes]]] = {}
+        for entry in entries:
+            place = self.place(entry[:DIGEST_BYTES])
+            if place is not None:
+                wanted.setdefault(place[0], []).append((place[1], entry))
+        found: list[bytes] = []
+        for height in sorted(wanted)[:blocks_max]:
+            decided = self.decided(height)
+            assert decided is not None, "the transaction index names a block that is not there"
+            found.extend(
+                decided.transactions[index] for index, entry in wanted[height] if decided.block.entries[index] == entry
+            )
+        return found
 
     def put_evidence(self, height: int, encoded: bytes) -> None:
         """Keep evidence of a double vote, once."""

@@ -23,7 +23,7 @@ from state.errors import Invalid, Reason
 from state.parameters import ChainParameters
 from state.transaction import Transaction
 
-PATIENCE_MS = 40
+PATIENCE_MS = 100
 """Missing bodies are on their way: ask only after this."""
 
 ASK_AGAIN_MS = 200
@@ -154,10 +154,10 @@ class Delivery:
     def _ask(self, search: _Search) -> None:
         if search.block.digest not in self._searches or not search.missing:
             return
-        if search.sources:
+        wanted = [entry for entry in search.missing if not self._door.is_verifying(entry)][: bulk.BODIES_MAX]
+        if wanted and search.sources:
             source = search.sources[search.asked_count % len(search.sources)]
             search.asked_count += 1
-            wanted = search.missing[: bulk.BODIES_MAX]
             self._network.send_bulk(source, BulkKind.GET_BODIES, bulk.encode_get_bodies(wanted))
         self._timers.set(self._timer(search), ASK_AGAIN_MS, lambda: self._ask(search))
 

@@ -47,6 +47,9 @@ GOSSIP_AGAIN_MS = 1_000
 GOSSIP_AGAIN_MAX = 256
 """How many of them at once, the oldest first."""
 
+ANSWER_BLOCKS_MAX = 4
+"""Decided blocks that one request for bodies is answered from: it asks for those of one block, decided meanwhile."""
+
 JOURNAL_BYTES_MAX = 64 * 1024 * 1024
 """Beyond this the journal is compacted once a height is appended."""
 
@@ -371,18 +374,19 @@ class Driver:
         self._parts.listener.log(logging.WARNING, f"a message was refused: {error}", peer=member)
 
     def _answer_bodies(self, member: str, entries: Sequence[bytes]) -> None:
-        found: list[bytes] = []
+        here = [self.door.find(entry) for entry in entries]
+        found = [transaction.encoded for transaction in here if transaction is not None]
+        gone = [entry for entry, transaction in zip(entries, here, strict=True) if transaction is None]
+        found.extend(self._chain.transactions(gone, ANSWER_BLOCKS_MAX))
+        answer: list[bytes] = []
         size = 0
-        for entry in entries:
-            transaction = self.door.find(entry)
-            encoded = self._chain.transaction(entry) if transaction is None else transaction.encoded
-            if encoded is not None:
-                found.append(encoded)
-                size += len(encoded)
-                if size > bulk.ANSWER_BYTES_TARGET:
-                    break
-        if found:
-            self._parts.network.send_bulk(member, BulkKind.TRANSACTIONS, bulk.encode_transactions(found))
+        for encoded in found:
+            answer.append(encoded)
+            size += len(encoded)
+            if size > bulk.ANSWER_BYTES_TARGET:
+                break
+        if answer:
+            self._parts.network.send_bulk(member, BulkKind.TRANSACTIONS, bulk.encode_transactions(answer))
 
     def _answer_blocks(self, member: str, first_height: int, count: int) -> None:
         rows: list[bytes] = []
