@@ -9,7 +9,7 @@ import json
 import logging
 import os
 import random
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from consensus.events import Halt
@@ -27,12 +27,13 @@ from node.execution_process import ProcessExecution
 from node.history import ValidatorHistory
 from node.inbox import Inbox
 from node.intake import NodeIntake
-from node.metrics import Metrics, Reading, resident_bytes
+from node.metrics import Metrics
 from node.notices import Notices
 from node.opening import Opening, port_refused
 from node.pool import Pool, PoolLimits
 from node.proposing import Pace
 from node.queries import NodeQueries, Sources
+from node.readings import readings
 from node.records import Recovered
 from node.runtime import AsyncClock, InlineVerifier, PeerLinks, open_journal, standing
 from node.signer import Signer
@@ -81,8 +82,8 @@ class Node:
         self.links = PeerLinks(opening.peers, self.inbox, logger)
         self.p2p_port = 0
         self.rpc_port = 0
-        self._closers: list[ThreadPoolExecutor] = []
-        self._databases: list[Database] = []
+        self._closing = AsyncExitStack()
+        """What is open, each closed after everything that was opened later."""
 
     # ---------------------------------------------------------------------------------------------------- opening
 
@@ -95,13 +96,18 @@ class Node:
         self._refuse_after_halt()
         genesis, settings = self._opening.genesis, self._settings
         self.chain = Chain(Database.open(self._home.chain, create=True), self._home.anchor)
+        self._closing.callback(self.chain.close)
         recovered = records.read(journal_file.recover(self._home.journal))
         lag = genesis.parameters.execution_lag
         self.history = ValidatorHistory(genesis.validators(), lag, self.chain)
         self.execution = await self._open_execution()
+        self._closing.push_async_callback(self.execution.close)
         executed_height = await self._replay(recovered)
         self.chain.check_anchor()
-        self.journal, self._journal_thread = open_journal(self._home.journal, self.inbox)
+        self.journal, journal_thread = open_journal(self._home.journal, self.inbox)
+        self._closing.callback(self.journal.close)
+        self._closing.callback(journal_thread.shutdown)
+        self._closing.callback(self.inbox.close)
         signer = self._signer(recovered, self._opening.vote_key)
         begun = start.start_state(self.chain, signer, self.history, lag, executed_height)
         for certificate in begun.certified:
@@ -151,7 +157,7 @@ class Node:
         if self._settings.node.execution == "process":
             return await ProcessExecution.start(Place(str(self._home.state), self._chain_id, birth), self.inbox.post)
         database = Database.open(self._home.state, create=True)
-        self._databases.append(database)
+        self._closing.callback(database.close)
         executor = Executor(World.open(database), self._chain_id, birth.parameters)
         if executor.world.height == HEIGHT_BEFORE_GENESIS:
             executor.apply_genesis(birth)
@@ -213,7 +219,21 @@ class Node:
                 self.not_ready,
             )
         )
-        self.metrics = Metrics(self._readings())
+        self.metrics = Metrics(
+            readings(
+                self.chain,
+                self.pool,
+                self.driver,
+                self.execution,
+                self.notices,
+                self.links,
+                self.inbox,
+                self.verifier,
+                self.journal,
+                self.network,
+                self.not_ready,
+            )
+        )
         self.notices.on_executed(self.metrics.executed)
         self.intake = NodeIntake(
             self.inbox,
@@ -228,11 +248,13 @@ class Node:
             self.metrics.text,
             ServerOptions(hosts=settings.rpc.allowed_hosts),
         )
+        self._closing.push_async_callback(self.network.close)
         try:
             await self.network.start(settings.p2p.host, settings.p2p.port)
         except OSError as error:
             raise port_refused(settings.p2p.host, settings.p2p.port, "p2p.port", error) from error
         self.p2p_port = self.network.port
+        self._closing.push_async_callback(self.server.stop)
         try:
             self.rpc_port = await self.server.start(settings.rpc.host, settings.rpc.port)
         except OSError as error:
@@ -241,21 +263,11 @@ class Node:
     # ---------------------------------------------------------------------------------------------------- closing
 
     async def stop(self) -> None:
-        """End in good order: clients first, then peers, then execution, then the disk, everything synced."""
-        if hasattr(self, "server"):
-            await self.server.stop()
-        if hasattr(self, "network"):
-            await self.network.close()
-        self.inbox.close()
-        if hasattr(self, "execution"):
-            await self.execution.close()
-        for database in self._databases:
-            database.close()
-        if hasattr(self, "journal"):
-            self._journal_thread.shutdown()
-            self.journal.close()
-        if hasattr(self, "chain"):
-            self.chain.close()
+        """End in good order: clients first, then peers, then the disk, everything synced, then execution.
+
+        :raises Corrupt: the disk refuses.
+        """
+        await self._closing.aclose()
 
     def request_stop(self) -> None:
         """Somebody wants it to end in good order: done by whoever waits for ``ended``."""
@@ -316,55 +328,6 @@ class Node:
                 )
             )
         )
-
-    def _readings(self) -> list[Reading]:
-        driver, process = self.driver, self.execution
-        worker_id = process.process_id if isinstance(process, ProcessExecution) else 0
-        links = self.network.status
-
-        def dropped() -> int:
-            return sum(
-                status.votes.counters.dropped + status.votes.counters.refused + status.bulk.counters.refused
-                for status in links()
-            )
-
-        return [
-            Reading("hansa_height", "Latest executed height.", lambda: driver.executed_height),
-            Reading("hansa_decided_height", "Latest decided height.", lambda: self.chain.height),
-            Reading("hansa_certified_height", "Latest certified height.", lambda: self.notices.certified_height),
-            Reading("hansa_view", "View of the height that is being decided.", lambda: driver.view),
-            Reading("hansa_ready", "1 when the node is ready.", lambda: not self.not_ready()),
-            Reading("hansa_peers", "Peers whose votes link is up.", lambda: len(self.links.linked)),
-            Reading("hansa_pool_transactions", "Pending transactions.", lambda: len(self.pool)),
-            Reading("hansa_pool_bytes", "Room that they take.", lambda: self.pool.bytes_used),
-            Reading("hansa_pool_evicted", "Evicted from the pool.", lambda: self.pool.evicted_count, is_total=True),
-            Reading(
-                "hansa_signatures_checked",
-                "Signatures of transactions checked.",
-                lambda: self.verifier.signature_count,
-                is_total=True,
-            ),
-            Reading("hansa_bad_signatures", "Those that failed.", lambda: driver.bad_signature_count, is_total=True),
-            Reading("hansa_messages_rejected", "Peers' bad messages.", lambda: driver.rejected_count, is_total=True),
-            Reading(
-                "hansa_observer_frames_refused",
-                "Votes and transactions that observers sent.",
-                lambda: self.links.refused_count,
-                is_total=True,
-            ),
-            Reading(
-                "hansa_inbox_dropped", "Frames without room here.", lambda: self.inbox.dropped_count, is_total=True
-            ),
-            Reading("hansa_links_dropped", "Frames without room on a link.", dropped, is_total=True),
-            Reading("hansa_journal_bytes", "Size of the journal.", lambda: self.journal.size_bytes),
-            Reading("hansa_certificate_days", "Days until the TLS leaf ends.", self.network.certificate_days),
-            Reading("hansa_resident_bytes", "Memory of the main process.", lambda: resident_bytes(os.getpid())),
-            Reading(
-                "hansa_execution_resident_bytes",
-                "Memory of the execution process.",
-                lambda: resident_bytes(worker_id) if worker_id else 0,
-            ),
-        ]
 
 
 def _spelled(value: object) -> object:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -115,7 +116,7 @@ def test_it_starts_answers_and_stops(home: Path, daemons: list[Daemon]) -> None:
     (worker,) = children_of(daemon.process.pid)
     assert daemon.stop() == 0
     assert [line.partition(": ")[2] for line in daemon.lines()[-2:]] == ["stopping", "stopped"]
-    assert not Path(f"/proc/{worker}").exists()
+    assert not Path(f"/proc/{worker}/exe").exists()
     again = Daemon(home)
     daemons.append(again)
     assert int(again.started()["height"]) >= 1
@@ -131,7 +132,7 @@ def test_after_a_kill_it_starts_unaided_and_its_worker_is_gone(home: Path, daemo
     daemon.process.kill()
     daemon.process.wait()
     deadline = time.monotonic() + 10
-    while Path(f"/proc/{worker}").exists() and time.monotonic() < deadline:
+    while Path(f"/proc/{worker}/exe").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not Path(f"/proc/{worker}/exe").exists()
     again = Daemon(home)
@@ -231,3 +232,32 @@ def test_no_key_shows_in_what_it_says(home: Path, daemons: list[Daemon]) -> None
     assert daemon.stop() == 0
     text = "".join([*said, *daemon.lines()])
     assert not [seed for seed in seeds if seed in text]
+
+
+def test_a_disk_that_takes_no_more_ends_it_within_a_second(home: Path) -> None:
+    """Its files may grow no further, as if the disk were full: both processes meet it at their next write."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "node.daemon", str(home)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    try:
+        assert process.stdout is not None
+        assert b": started " in process.stdout.readline()
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (1, 1))
+        began = time.monotonic()
+        assert process.wait(5) == 1
+        assert time.monotonic() - began < 1.5  # a heartbeat of 0.2 s until the next write, then at once
+        said = process.stdout.read().decode().splitlines()
+        assert "File too large" in said[-1]
+        assert "CRITICAL" in said[-1]
+    finally:
+        process.kill()
+        process.communicate()
+    again = subprocess.Popen([sys.executable, "-m", "node.daemon", str(home)], cwd=ROOT, stderr=subprocess.PIPE)
+    try:
+        assert again.stderr is not None
+        assert b": started " in again.stderr.readline()
+        again.send_signal(signal.SIGTERM)
+        assert again.wait(20) == 0
+    finally:
+        again.kill()
+        again.communicate()

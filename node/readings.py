@@ -1,0 +1,75 @@
+"""The numbers of a running node that its metrics show, each read when somebody asks."""
+
+import os
+from collections.abc import Callable, Sequence
+
+from node.chain import Chain
+from node.driver import Driver
+from node.execution import NodeExecution
+from node.execution_process import ProcessExecution
+from node.inbox import Inbox
+from node.journal import Journal
+from node.metrics import Reading, resident_bytes
+from node.notices import Notices
+from node.pool import Pool
+from node.runtime import InlineVerifier, PeerLinks
+from p2p.network import PeerNetwork
+
+
+def readings(
+    chain: Chain,
+    pool: Pool,
+    driver: Driver,
+    execution: NodeExecution,
+    notices: Notices,
+    links: PeerLinks,
+    inbox: Inbox,
+    verifier: InlineVerifier,
+    journal: Journal,
+    network: PeerNetwork,
+    not_ready: Callable[[], Sequence[str]],
+) -> list[Reading]:
+    """Every gauge and counter but those of receipts and finality."""
+    worker_id = execution.process_id if isinstance(execution, ProcessExecution) else 0
+
+    def dropped() -> int:
+        return sum(
+            status.votes.counters.dropped + status.votes.counters.refused + status.bulk.counters.refused
+            for status in network.status()
+        )
+
+    return [
+        Reading("hansa_height", "Latest executed height.", lambda: driver.executed_height),
+        Reading("hansa_decided_height", "Latest decided height.", lambda: chain.height),
+        Reading("hansa_certified_height", "Latest certified height.", lambda: notices.certified_height),
+        Reading("hansa_view", "View of the height that is being decided.", lambda: driver.view),
+        Reading("hansa_ready", "1 when the node is ready.", lambda: not not_ready()),
+        Reading("hansa_peers", "Peers whose votes link is up.", lambda: len(links.linked)),
+        Reading("hansa_pool_transactions", "Pending transactions.", lambda: len(pool)),
+        Reading("hansa_pool_bytes", "Room that they take.", lambda: pool.bytes_used),
+        Reading("hansa_pool_evicted", "Evicted from the pool.", lambda: pool.evicted_count, is_total=True),
+        Reading(
+            "hansa_signatures_checked",
+            "Signatures of transactions checked.",
+            lambda: verifier.signature_count,
+            is_total=True,
+        ),
+        Reading("hansa_bad_signatures", "Those that failed.", lambda: driver.bad_signature_count, is_total=True),
+        Reading("hansa_messages_rejected", "Peers' bad messages.", lambda: driver.rejected_count, is_total=True),
+        Reading(
+            "hansa_observer_frames_refused",
+            "Votes and transactions that observers sent.",
+            lambda: links.refused_count,
+            is_total=True,
+        ),
+        Reading("hansa_inbox_dropped", "Frames without room here.", lambda: inbox.dropped_count, is_total=True),
+        Reading("hansa_links_dropped", "Frames without room on a link.", dropped, is_total=True),
+        Reading("hansa_journal_bytes", "Size of the journal.", lambda: journal.size_bytes),
+        Reading("hansa_certificate_days", "Days until the TLS leaf ends.", network.certificate_days),
+        Reading("hansa_resident_bytes", "Memory of the main process.", lambda: resident_bytes(os.getpid())),
+        Reading(
+            "hansa_execution_resident_bytes",
+            "Memory of the execution process.",
+            lambda: resident_bytes(worker_id) if worker_id else 0,
+        ),
+    ]
