@@ -151,7 +151,6 @@ def run(compiled: Compiled, method_name: str, args: Sequence[Plain], host: Host,
     if not len(method.readers) - len(method.defaults) <= len(args) <= len(method.readers):
         raise ContractError("argument_count")
     meter.charge(ARGUMENT_FUEL * (len(args) + 1) + (plain_size(list(args)) >> STORAGE_BYTE_SHIFT))
-    values = [read(value, meter) for read, value in zip(method.readers, args, strict=False)]
     before = (cell.meter, cell.host, cell.context, cell.read_only, cell.in_host, cell.thread)
     thread = threading.get_ident()
     if before[1] is None:
@@ -163,6 +162,8 @@ def run(compiled: Compiled, method_name: str, args: Sequence[Plain], host: Host,
     cell.meter, cell.host, cell.context, cell.in_host, cell.thread = meter, host, host.context, False, thread
     cell.read_only = not method.writes or (nested and before[3])
     try:
+        # Inside, since a record that is read pays to the cell's meter.
+        values = [read(value, meter) for read, value in zip(method.readers, args, strict=False)]
         plain: Plain = method.write(method.function(*values), meter)
         size = plain_size(plain)
         meter.charge(size >> STORAGE_BYTE_SHIFT)

@@ -211,3 +211,29 @@ def test_a_warm_call_is_cheap() -> None:
     for _ in range(2_000):
         run(compiled, "main", [], host, meter)
     assert (time.process_time() - started) / 2_000 < 100e-6
+
+
+RECORDS = b"""
+from hansa import action, record
+
+
+@record
+class Pair:
+    first: int
+    second: int
+
+
+@action
+def count(pairs: list[Pair]) -> int:
+    return len(pairs)
+"""
+
+
+def test_records_among_the_arguments_are_paid_for_by_their_own_call() -> None:
+    idle = cell.meter.memory
+    assert call(RECORDS, "count", [[1, 2]] * 5_000) == 5_000
+    assert cell.meter.memory == idle, "what one call reads is counted against every later one in the process"
+    with_records, without = Meter(10**6), Meter(10**6)
+    run(compile_contract(RECORDS), "count", [[[1, 2]] * 100], MemoryHost(), with_records)
+    run(compile_contract(RECORDS), "count", [[]], MemoryHost(), without)
+    assert without.memory - with_records.memory > 100 * (64 + 2 * 48 + 64 + 2 * 8)
