@@ -88,7 +88,7 @@ class ProcessExecution(asyncio.Protocol):
                 stdin=theirs.fileno(),
                 stdout=asyncio.subprocess.DEVNULL,
                 cwd="/",
-                env=_environment(),
+                env=scrubbed_environment(),
             )
         execution.process_id = execution._process.pid
         loop = asyncio.get_running_loop()
@@ -237,7 +237,7 @@ def _refusal(value: Value) -> Invalid:
         raise Invalid(Reason.MALFORMED, "a refusal for no known reason") from None
 
 
-def _environment() -> dict[str, str]:
+def scrubbed_environment() -> dict[str, str]:
     """All that the execution process sees of the environment: where Hansa's own packages are."""
     root = str(Path(node.__file__).resolve().parent.parent)
     kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}

@@ -37,6 +37,7 @@ from node.readings import readings
 from node.records import Recovered
 from node.runtime import AsyncClock, InlineVerifier, PeerLinks, open_journal, standing
 from node.signer import Signer
+from node.verifying import ProcessVerifier
 from p2p.frame import Role
 from p2p.network import PeerNetwork
 from rpc.methods import method_table
@@ -114,7 +115,7 @@ class Node:
             self.notices.certified(certificate.vote.height)
         vote_key = None if signer is None else signer.public
         self.clock = AsyncClock(self.inbox)
-        self.verifier = InlineVerifier(self.inbox)
+        self.verifier = await self._open_verifier()
         self.pool = Pool(PoolLimits(bytes_max=settings.node.pool_bytes_max))
         self.driver = Driver(
             Parts(
@@ -162,6 +163,14 @@ class Node:
         if executor.world.height == HEIGHT_BEFORE_GENESIS:
             executor.apply_genesis(birth)
         return InlineExecution(executor, self.inbox.post)
+
+    async def _open_verifier(self) -> InlineVerifier | ProcessVerifier:
+        count = self._settings.node.verification_workers
+        if not count:
+            return InlineVerifier(self.inbox)
+        verifier = await ProcessVerifier.start(count, self.inbox.post)
+        self._closing.push_async_callback(verifier.close)
+        return verifier
 
     async def _replay(self, recovered: Recovered) -> int:
         """Bring chain and world state to one height; that height. :raises Corrupt: they contradict each other."""

@@ -13,6 +13,7 @@ from node.metrics import Reading, resident_bytes
 from node.notices import Notices
 from node.pool import Pool
 from node.runtime import InlineVerifier, PeerLinks
+from node.verifying import ProcessVerifier
 from p2p.network import PeerNetwork
 
 
@@ -24,7 +25,7 @@ def readings(
     notices: Notices,
     links: PeerLinks,
     inbox: Inbox,
-    verifier: InlineVerifier,
+    verifier: InlineVerifier | ProcessVerifier,
     journal: Journal,
     network: PeerNetwork,
     not_ready: Callable[[], Sequence[str]],

@@ -13,7 +13,7 @@ from contracts.executor import Executor
 from node import reads
 from node.execution import InlineExecution, NodeExecution
 from node.execution_frames import FRAME_BYTES_MAX, HEADER, frame, read_reply, read_request
-from node.execution_process import ProcessExecution, _environment
+from node.execution_process import ProcessExecution, scrubbed_environment
 from node.reads import Read
 from node.seams import Event, Executed, Failed
 from rpc.backend import SimulationFact
@@ -282,7 +282,7 @@ async def test_a_lie_ends_the_node(inbox: Inbox, sent: bytes, sentence: str) -> 
 
 def test_the_environment_is_scrubbed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HANSA_PASSPHRASE", "canary")
-    assert set(_environment()) <= {"PYTHONPATH", "PYTHONUTF8", "LD_LIBRARY_PATH"}
+    assert set(scrubbed_environment()) <= {"PYTHONPATH", "PYTHONUTF8", "LD_LIBRARY_PATH"}
 
 
 async def test_the_process_has_no_sockets_but_its_pipe(process: ProcessExecution, tmp_path: Path) -> None:

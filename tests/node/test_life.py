@@ -1,11 +1,14 @@
 """Four validators and an observer, whole nodes in one process: from a submitted payment to its proofs."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from consensus.events import Halt
 from node.seams import Failed
 from rpc.backend import EventFilter, Refused, Submitted, TransactionStatus
 from state import merkle
@@ -198,3 +201,23 @@ async def test_after_a_halt_it_starts_only_when_a_person_has_looked(tmp_path: Pa
     (tmp_path / "alpina" / "data" / "halted.json").write_text("{}")
     with pytest.raises(Corrupt, match="this node halted because it contradicted other validators"):
         await network.start_node("alpina")
+
+
+async def test_a_node_that_contradicts_a_certificate_halts_and_keeps_what_explains_it(network: Network) -> None:
+    await network.furnish("alpina", "ann")
+    node = network.nodes["alpina"]
+    certificate = (await node.queries.checkpoint(None)).certificate
+    vote = certificate.vote
+    assert isinstance(vote, Checkpoint)
+    node.notices.halted(Halt("its state root differs", replace(vote, state_root=bytes(32)), certificate))
+    ending = await asyncio.wait_for(node.ended, 1)
+    path = network.directory / "alpina" / "data" / "halted.json"
+    assert ending is not None
+    assert ending.sentence == (
+        f"halted: its state root differs. What explains it is in {path}; keep the data directory and ask for help"
+    )
+    document = json.loads(path.read_text())
+    assert document["reason"] == "its state root differs"
+    assert document["own"][4] == "00" * 32
+    assert document["other"][0][4] == vote.state_root.hex()
+    assert node.not_ready()[0] == "halted: its state root differs"

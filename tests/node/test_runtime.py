@@ -19,12 +19,25 @@ from node.journal import Record
 from node.logs import JsonFormatter, PlainFormatter, Repeats
 from node.notices import Notices, Waiters
 from node.runtime import AsyncClock, InlineVerifier, PeerLinks, open_journal
-from node.seams import BulkFrame, Event, PeerJoined, PeerLeft, Submitted, Synced, TimerFired, Verified, VoteFrame
+from node.seams import (
+    BulkFrame,
+    Event,
+    Failed,
+    PeerJoined,
+    PeerLeft,
+    Submitted,
+    Synced,
+    TimerFired,
+    Verified,
+    VoteFrame,
+)
+from node.verifying import ProcessVerifier
 from p2p.bulk import BulkKind
 from p2p.frame import Hello, LinkKind, Role
 from p2p.peers import Peer, PeerDown, PeerUp, Received
 from state.errors import Invalid
-from state.transaction import Transaction
+from state.transaction import Transaction, sign
+from tests.contracts.network import key_of
 from tests.node.blocks import Blocks
 
 
@@ -157,6 +170,42 @@ async def test_signatures_are_checked_in_order_and_in_turns() -> None:
     expected = [index != 50 for index in range(100)]
     assert await sink.wait() == [Verified(1, tuple(expected)), Verified(2, (True,)), Verified(3, ())]
     assert verifier.signature_count == 101
+
+
+async def test_signatures_are_checked_in_processes_in_order() -> None:
+    sink = Sink(4).open()
+    verifier = await ProcessVerifier.start(2, sink.inbox.post)
+    blocks = Blocks()
+    good = [blocks.payment("ann", "bob", 1) for _ in range(450)]
+    first = good[399]
+    spoilt = Transaction(first.body, (bytes(64),), first.encoded, first.id, first.entry)
+    shared = sign(good[0].body, [key_of("ann"), key_of("bob")])
+    verifier.verify(1, [*good[:399], spoilt, *good[400:]])
+    verifier.verify(2, [shared])
+    verifier.verify(3, [])
+    verifier.verify(4, [Transaction(shared.body, (shared.signatures[0], bytes(64)), b"", shared.id, b"")])
+    expected = [index != 399 for index in range(450)]
+    assert await sink.wait() == [
+        Verified(1, tuple(expected)),
+        Verified(2, (True,)),
+        Verified(3, ()),
+        Verified(4, (False,)),
+    ]
+    assert verifier.signature_count == 454
+    await verifier.close()
+    assert len(sink.events) == 4
+
+
+async def test_the_death_of_a_verification_process_ends_the_node() -> None:
+    sink = Sink().open()
+    verifier = await ProcessVerifier.start(1, sink.inbox.post)
+    process = verifier._workers[0]._process
+    assert process is not None
+    process.kill()
+    (event,) = await sink.wait()
+    assert isinstance(event, Failed)
+    assert str(event.error).startswith("A verification process has ended.")
+    await verifier.close()
 
 
 def hello(height: int) -> Hello:
