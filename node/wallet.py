@@ -21,7 +21,7 @@ from contracts.language.abi import arguments_from_json
 from genesis.ceremony import read_member
 from node.ceremony import PUBLIC_FILE_MODE, read_genesis
 from node.home import Home
-from node.keystore import Passphrase, Purpose, generate, read_key, write_key, write_new_file
+from node.keystore import Cost, Passphrase, Purpose, generate, read_key, write_key, write_new_file
 from state.address import SALT_BYTES, account_address
 from state.codec import INT_MAX, Value
 from state.errors import Invalid, Reason
@@ -60,8 +60,14 @@ class WalletAccount:
         return pair
 
 
-def create(home: Home, name: str, prefix: str, passphrase: Passphrase | None) -> WalletAccount:
-    """Make a key and the account that it speaks for. :raises Invalid: MALFORMED or DUPLICATE."""
+def create(
+    home: Home, name: str, prefix: str, passphrase: Passphrase | None, cost: Cost | None = None
+) -> WalletAccount:
+    """Make a key and the account that it speaks for.
+
+    :param cost: of one guess at the passphrase, None for the usual.
+    :raises Invalid: MALFORMED or DUPLICATE.
+    """
     _check_name(name)
     if name == MEMBER:
         raise Invalid(Reason.MALFORMED, f"{MEMBER} is the name of a member's own account: choose another")
@@ -76,7 +82,7 @@ def create(home: Home, name: str, prefix: str, passphrase: Passphrase | None) ->
         "public_key": "0x" + pair.public.hex(),
         "salt": "0x" + salt.hex(),
     }
-    write_key(folder / f"{name}.key", pair, Purpose.ACCOUNT, passphrase)
+    write_key(folder / f"{name}.key", pair, Purpose.ACCOUNT, passphrase, cost)
     write_new_file(folder / f"{name}.json", (json.dumps(public, indent=2) + "\n").encode(), PUBLIC_FILE_MODE)
     return WalletAccount(name, address, pair.public, salt, folder / f"{name}.key")
 

@@ -32,7 +32,7 @@ from scripts.demo_money import (
     transaction,
 )
 from scripts.demo_network import CURRENCY, ROOT, Bank, Network
-from scripts.demo_record import ROW, Record, Stopped, table
+from scripts.demo_record import ROW, Check, Record, Stopped, table
 from scripts.demo_replay import Replay
 from state.errors import Corrupt, Invalid
 from state.transaction import Transaction, sign
@@ -73,9 +73,11 @@ def main() -> int:
         print("demo: Hansa does not run under python -O: unset PYTHONOPTIMIZE and try again.", file=sys.stderr)
         return 2
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, _interrupt)
     record = Record()
     try:
+        _check_writable(options.json_file)
         return _run(options, record)
     except KeyboardInterrupt:
         sentence, code = "interrupted; everything it started is stopped", 130
@@ -87,7 +89,21 @@ def main() -> int:
         where = f"{error.filename}: " if error.filename else ""
         sentence, code = f"{where}{error.strerror or error}: choose another place by --dir", 1
     print(f"demo: {sentence}", file=sys.stderr, flush=True)
+    if options.json_file is not None and code == 1:
+        record.checks.append(Check("the demo came to its end", False, sentence))
+        with contextlib.suppress(OSError):
+            record.write(options.json_file)
     return code
+
+
+def _check_writable(file: Path | None) -> None:
+    """Better now than after a minute. :raises Stopped: the file can't be written."""
+    if file is None:
+        return
+    try:
+        file.open("ab").close()
+    except OSError as error:
+        raise Stopped(f"{file}: {error.strerror}: name another file by --json") from None
 
 
 def _options() -> Options:
@@ -107,8 +123,8 @@ def _options() -> Options:
 
 
 def _run(options: Options, record: Record) -> int:
+    seats = demo_network.ports_for(options.base_port)
     with _directory(options) as directory:
-        seats = demo_network.ports_for(options.base_port)
         network, finished = None, False
         try:
             network = demo_network.make(directory, seats, record)
