@@ -17,6 +17,7 @@ from contracts.language.fuel import (
 from contracts.language.integers import multiply_divide, power, power_modulo
 from contracts.language.operators import (
     add,
+    cell,
     charge,
     charge_list,
     charge_text,
@@ -28,7 +29,7 @@ from contracts.language.operators import (
 )
 from contracts.language.sorting import largest, ordered, smallest
 from contracts.language.source import NUMBER_DIGITS_MAX
-from contracts.language.values import dict_key, is_amount, is_identifier
+from contracts.language.values import dict_key, is_amount, is_identifier, pay_insertions
 
 _DECIMAL: Final = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2})*", re.ASCII)
@@ -84,13 +85,14 @@ def to_dict(value: Any = ()) -> dict[Any, Any]:
     charge_list(len(sized(value)), 2 * ITEM_BYTES)
     charge(len(value) * 3 * ITEM_FUEL)
     if kind is dict:
+        pay_insertions(value, len(value), cell.meter)
         return dict(value)
-    result = {}
     for pair in value:
         if type(pair) not in (tuple, list) or len(pair) != 2:
             raise TypeError
-        result[dict_key(pair[0])] = pair[1]
-    return result
+    keys = [dict_key(pair[0]) for pair in value]
+    pay_insertions(keys, len(keys), cell.meter)
+    return dict(value)
 
 
 def divide_modulo(a: Any, b: Any) -> tuple[int, int]:

@@ -27,10 +27,11 @@ from contracts.language.operators import (
     contains,
     extend,
     integer,
+    lookup_key,
     text,
 )
 from contracts.language.sorting import sort_list
-from contracts.language.values import SEQUENCE_MAX, TEXT_MAX, dict_key, measure
+from contracts.language.values import SEQUENCE_MAX, TEXT_MAX, measure, pay_insertions
 
 _SPACE: Final = " \t\n\r\x0b\x0c"
 Method = Callable[..., Any]
@@ -109,6 +110,8 @@ def _clear(values: Any) -> None:
 
 def _copy(values: Any) -> Any:
     charge_list(len(values), SLOT_BYTES if type(values) is list else DICT_ITEM_BYTES)
+    if type(values) is dict:
+        pay_insertions(values, len(values), cell.meter)
     return values.copy()
 
 
@@ -120,7 +123,7 @@ def _extend(values: list[Any], more: Any) -> None:
 
 
 def _dict_get(values: dict[Any, Any], key: Any, default: Any = None) -> Any:
-    return values.get(dict_key(key), default)
+    return values.get(lookup_key(values, key), default)
 
 
 _MISSING: Final = object()
@@ -129,14 +132,15 @@ _MISSING: Final = object()
 def _dict_pop(values: dict[Any, Any], key: Any = _MISSING, default: Any = _MISSING) -> Any:
     if key is _MISSING:
         raise TypeError
-    return values.pop(dict_key(key)) if default is _MISSING else values.pop(dict_key(key), default)
+    lookup_key(values, key)
+    return values.pop(key) if default is _MISSING else values.pop(key, default)
 
 
 def _dict_setdefault(values: dict[Any, Any], key: Any, default: Any) -> Any:
     if len(values) >= SEQUENCE_MAX:
         fail("length")
     charge(ITEM_FUEL, DICT_ITEM_BYTES)
-    return values.setdefault(dict_key(key), default)
+    return values.setdefault(lookup_key(values, key), default)
 
 
 def _dict_update(values: dict[Any, Any], more: Any) -> None:
@@ -145,6 +149,7 @@ def _dict_update(values: dict[Any, Any], more: Any) -> None:
     if len(values) + len(more) > SEQUENCE_MAX:
         fail("length")
     charge(len(more) * 3 * ITEM_FUEL, len(more) * DICT_ITEM_BYTES)
+    pay_insertions(more, 2 * len(values) + len(more), cell.meter)
     values.update(more)
 
 

@@ -15,6 +15,7 @@ from contracts.language.fuel import (
     ITEM_FUEL,
     LIST_BYTES,
     MESSAGE_FUEL,
+    PROBE_SHIFT,
     SLOT_BYTES,
     TEXT_BYTES,
     TEXT_SHIFT,
@@ -24,7 +25,15 @@ from contracts.language.fuel import (
 from contracts.language.integers import LIMIT, power, shift_left, shift_right
 from contracts.language.kernel_interface import CallContext, Host
 from contracts.language.source import FORMAT_WIDTH_MAX
-from contracts.language.values import SEQUENCE_MAX, TEXT_MAX, Record, dict_key, measure
+from contracts.language.values import (
+    SEQUENCE_MAX,
+    TEXT_MAX,
+    Record,
+    dict_key,
+    is_predictable,
+    measure,
+    pay_insertions,
+)
 
 _NEGATIVE: Final = -LIMIT
 _SIZED: Final = frozenset({list, tuple, dict, str, bytes, range})
@@ -99,6 +108,15 @@ def charge_list(length: int, item_bytes: int = SLOT_BYTES) -> None:
     if length > SEQUENCE_MAX:
         fail("length")
     charge(length * ITEM_FUEL, LIST_BYTES + length * item_bytes)
+
+
+def lookup_key(values: dict[Any, Any], key: Any) -> Any:
+    """``key``, when a dict may hold it, its lookup in ``values`` paid for. Raises: ContractError (key_type)."""
+    dict_key(key)
+    steps = len(values) >> PROBE_SHIFT
+    if steps and is_predictable(key):
+        charge(steps)
+    return key
 
 
 def sized(values: Any) -> Any:
@@ -304,7 +322,7 @@ def _ordered(a: Any, b: Any) -> None:
 def contains(item: Any, values: Any) -> Any:
     kind = type(values)
     if kind is dict:
-        return dict_key(item) in values
+        return lookup_key(values, item) in values
     if kind is str or kind is bytes:
         if type(item) is not kind and (kind is str or type(item) is not int):
             raise TypeError
@@ -337,8 +355,7 @@ def lacks(item: Any, values: Any) -> Any:
 def item(values: Any, key: Any) -> Any:
     kind = type(values)
     if kind is dict:
-        dict_key(key)
-        return values[key]
+        return values[lookup_key(values, key)]
     if kind is list or kind is tuple or kind is str or kind is bytes:
         if type(key) is not int:
             raise TypeError
@@ -351,7 +368,7 @@ def item(values: Any, key: Any) -> Any:
 def put(value: Any, values: Any, key: Any) -> None:
     kind = type(values)
     if kind is dict:
-        dict_key(key)
+        lookup_key(values, key)
         if len(values) >= SEQUENCE_MAX and key not in values:
             fail("length")
         charge(ITEM_FUEL, DICT_ITEM_BYTES)
@@ -369,7 +386,7 @@ def put(value: Any, values: Any, key: Any) -> None:
 def remove(values: Any, key: Any) -> None:
     kind = type(values)
     if kind is dict:
-        del values[dict_key(key)]
+        del values[lookup_key(values, key)]
     elif kind is list:
         charge(len(values) >> 4)
         if not -SEQUENCE_MAX <= integer(key) <= SEQUENCE_MAX:
@@ -396,14 +413,18 @@ def cut(values: Any, lower: Any, upper: Any, step: Any) -> Any:
 
 def make_dict(*parts: Any) -> dict[Any, Any]:
     """A dict display, from key, value, key, value…"""
-    return {dict_key(parts[index]): parts[index + 1] for index in range(0, len(parts), 2)}
+    keys = [dict_key(key) for key in parts[::2]]
+    pay_insertions(keys, len(keys), cell.meter)
+    return dict(zip(keys, parts[1::2], strict=True))
 
 
 def make_dict_of_pairs(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
     """A dict comprehension, from its pairs; they are paid for already."""
     if len(pairs) > SEQUENCE_MAX:
         fail("length")
-    return {dict_key(key): value for key, value in pairs}
+    keys = [dict_key(key) for key, _ in pairs]
+    pay_insertions(keys, len(keys), cell.meter)
+    return dict(pairs)
 
 
 def text_of(*parts: str) -> str:

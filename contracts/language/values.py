@@ -19,6 +19,7 @@ from contracts.language.fuel import (
     ITEM_BYTES,
     LIST_BYTES,
     MEASURE_FUEL,
+    PROBE_SHIFT,
     RECORD_BYTES,
     TEXT_BYTES,
     TEXT_SHIFT,
@@ -83,6 +84,7 @@ def measure(value: Any, meter: Meter, depth: int = 0) -> None:
         for item in value:
             measure(item, meter, depth + 1)
     elif kind is dict:
+        pay_insertions(value, len(value), meter)
         for key, item in value.items():
             measure(key, meter, depth + 1)
             measure(item, meter, depth + 1)
@@ -289,11 +291,13 @@ def _dict_reader(key: Reader, item: Reader) -> Reader:
         if len(value) > SEQUENCE_MAX:
             fail("length")
         _charge_items(meter, 2 * len(value), DICT_BYTES + DICT_ITEM_BYTES * len(value))
-        result = {}
+        pairs = []
         for pair in value:
             if type(pair) is not list or len(pair) != 2:
                 fail("argument")
-            result[dict_key(key(pair[0], meter))] = item(pair[1], meter)
+            pairs.append((dict_key(key(pair[0], meter)), item(pair[1], meter)))
+        pay_insertions([name for name, _ in pairs], len(pairs), meter)
+        result = dict(pairs)
         if len(result) != len(value):
             fail("argument")
         return result
@@ -358,6 +362,23 @@ def dict_key(key: Any) -> Any:
         if numbers <= 1:
             return key
     fail("key_type")
+
+
+def is_predictable(key: Any) -> bool:
+    """Whether an author can know the hash of a dict's key: there is no text in it, or an empty one only."""
+    kind = type(key)
+    if kind is str or kind is bytes:
+        return not key
+    return kind is not tuple or all(map(is_predictable, key))
+
+
+def pay_insertions(keys: Any, size: int, meter: Meter) -> None:
+    """Pays for putting ``keys`` into a dict that comes to have ``size``, or for looking them up in it."""
+    steps = size >> PROBE_SHIFT
+    if steps:
+        meter.left -= steps * sum(map(is_predictable, keys)) >> 1
+        if meter.left < 0:
+            exhausted(meter)
 
 
 def loose(value: Any, meter: Meter, depth: int = 0) -> Plain:

@@ -237,3 +237,64 @@ def test_records_among_the_arguments_are_paid_for_by_their_own_call() -> None:
     run(compile_contract(RECORDS), "count", [[[1, 2]] * 100], MemoryHost(), with_records)
     run(compile_contract(RECORDS), "count", [[]], MemoryHost(), without)
     assert without.memory - with_records.memory > 100 * (64 + 2 * 48 + 64 + 2 * 8)
+
+
+SLOTS = 1 << 14
+
+
+def crowded_dict() -> tuple[list[int], int]:
+    """Keys that stand one after the other in the order in which CPython probes, and one that meets all of them."""
+    count = SLOTS * 5 // 8
+    places: dict[int, int] = {}
+    slot = 0
+    for place in range(count):
+        places[slot] = place
+        slot = (5 * slot + 1) % SLOTS
+
+    def steps(number: int) -> int:
+        slot, rest, taken = number % SLOTS, number, 0
+        while (place := places.get(slot)) is not None:
+            if not rest:
+                return taken + count - place
+            rest >>= 5
+            slot, taken = (slot * 5 + rest + 1) % SLOTS, taken + 1
+        return taken
+
+    return list(places), max((SLOTS + 1_000_003**2 * trial % (1 << 59) for trial in range(1, 20_000)), key=steps)
+
+
+LOOK_UP = {
+    "has": "if key in table:\n            found += 1",
+    "get": "found += table.get(key, 0)",
+    "pop": "found += table.pop(key, 0)",
+    "tuple": "if (key,) in table:\n            found += 1",
+    "empty": 'if "" in table:\n            found += 1',
+}
+
+
+@pytest.mark.parametrize("how", LOOK_UP)
+def test_lookups_that_collide_cost_what_they_take(how: str) -> None:
+    keys, worst = crowded_dict()
+    source = (
+        "from hansa import action\n\n@action\ndef main(table: dict[int, int], key: int, times: int) -> int:\n"
+        "    found = 0\n    for turn in range(times):\n        " + LOOK_UP[how] + "\n    return found\n"
+    ).encode()
+    times = 2_000
+    meters = []
+    for turns in (0, times):
+        meters.append(Meter(10**9))
+        started = time.process_time()
+        run(compile_contract(source), "main", [[[key, 0] for key in keys], worst, turns], MemoryHost(), meters[-1])
+        spent = time.process_time() - started
+    assert spent < (meters[1].used) * 30e-9, "a unit of fuel is about 10 ns"
+    assert meters[1].used - meters[0].used > times * len(keys) // 4
+
+
+def test_dicts_of_texts_pay_nothing_for_their_size() -> None:
+    source = module('table = {f"k{i}": i for i in range(1000)}\nreturn table["k7"]')
+    meter = Meter(10**6)
+    run(compile_contract(source), "main", [], MemoryHost(), meter)
+    numbers = module("table = {i: i for i in range(1000)}\nreturn table[7]")
+    other = Meter(10**6)
+    run(compile_contract(numbers), "main", [], MemoryHost(), other)
+    assert other.used > meter.used + 1000 * 1000 // 8 - 60_000
