@@ -32,6 +32,9 @@ REQUEST_BLOCKS = 64
 BUFFER_BLOCKS_MAX = 128
 """Blocks fetched ahead of execution, at most."""
 
+BUFFER_BYTES_MAX = 8 * 1024 * 1024
+"""With so many bytes of bodies ahead no more are asked for: a full block has 2 MB."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
@@ -40,6 +43,11 @@ class Fetched:
     peer: str
     decided: DecidedBlock
     transactions: tuple[Transaction, ...]
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the bodies."""
+        return sum(len(encoded) for encoded in self.decided.transactions)
 
 
 class CatchUp:
@@ -57,7 +65,9 @@ class CatchUp:
         self._passed_over: dict[str, int] = {}
         self._asked: str | None = None
         self._asked_ms = clock.monotonic_ms() - REPEAT_MS
+        self._is_checking = False
         self._buffer: deque[Fetched] = deque()
+        self._buffer_bytes = 0
 
     @property
     def target_height(self) -> int:
@@ -85,7 +95,8 @@ class CatchUp:
     def consider(self) -> None:
         """Ask for more if something is missing and nobody has been asked."""
         first = self._next_height() + len(self._buffer)
-        if self._asked is not None or len(self._buffer) > BUFFER_BLOCKS_MAX - REQUEST_BLOCKS:
+        is_full = len(self._buffer) > BUFFER_BLOCKS_MAX - REQUEST_BLOCKS or self._buffer_bytes > BUFFER_BYTES_MAX
+        if self._asked is not None or self._is_checking or is_full:
             return
         now_ms = self._clock.monotonic_ms()
         able = [peer for peer, height in sorted(self._claims.items()) if height >= first]
@@ -119,17 +130,23 @@ class CatchUp:
             raise Invalid(Reason.BAD_BLOCK, "the blocks are not those that were asked for")
         if not blocks and self._claims.get(peer, 0) >= first:
             raise Invalid(Reason.BAD_BLOCK, "the peer has not got what it said it had")
-        return [Fetched(peer, decided, _match(decided)) for decided in blocks]
+        fetched = [Fetched(peer, decided, _match(decided)) for decided in blocks]
+        self._is_checking = True
+        return fetched
 
     def add(self, fetched: list[Fetched]) -> None:
-        """Blocks whose signatures are right, to be decided in turn."""
-        self._buffer.extend(fetched)
+        """Blocks whose signatures are right, to be decided in turn. What does not lead on any more is dropped."""
+        self._is_checking = False
+        for item in fetched:
+            if item.decided.block.height == self._next_height() + len(self._buffer):
+                self._buffer.append(item)
+                self._buffer_bytes += item.size_bytes
 
     def next(self, executed_height: int, lag: int) -> Fetched | None:
         """The next block to decide, once execution is near enough for its validator set to be known."""
         height = self._next_height()
         while self._buffer and self._buffer[0].decided.block.height < height:
-            self._buffer.popleft()
+            self._buffer_bytes -= self._buffer.popleft().size_bytes
         if self._buffer and height <= executed_height + lag:
             return self._buffer[0]
         return None
@@ -138,7 +155,9 @@ class CatchUp:
         """The peer stalls or lies: drop what it sent, and ask others first for a while."""
         self._passed_over[peer] = self._clock.monotonic_ms() + PASSED_OVER_MS
         self._claims.pop(peer, None)
+        self._is_checking = False
         self._buffer.clear()
+        self._buffer_bytes = 0
         if self._asked == peer:
             self._asked = None
         self.consider()

@@ -6,7 +6,6 @@ code.
 """
 
 import logging
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +19,7 @@ from node.admission import Admitted, Door
 from node.catchup import CatchUp, Fetched
 from node.chain import Chain
 from node.delivery import Delivery
+from node.gossip import Gossip
 from node.guard import AmnesiaGuard
 from node.history import ValidatorHistory
 from node.journal import Journal
@@ -40,12 +40,6 @@ from state.votes import Checkpoint
 
 LAZY_SYNC_MS = 5
 """CHECKPOINTs ride on the next journal write; with none in this time they get one of their own."""
-
-GOSSIP_AGAIN_MS = 1_000
-"""Transactions of own clients that are still pending after this are sent to the peers again: a frame may be lost."""
-
-GOSSIP_AGAIN_MAX = 256
-"""How many of them at once, the oldest first."""
 
 ANSWER_BLOCKS_MAX = 4
 """Decided blocks that one request for bodies is answered from: it asks for those of one block, decided meanwhile."""
@@ -96,10 +90,9 @@ class Driver:
         self._verifications: dict[int, Callable[[Sequence[bool]], None]] = {}
         self._next_verification = 0
         self._next_token = 0
-        self._synced_token = 0
+        self._syncing_token = 0
         self._journalled: dict[bytes, int] = {}
         self._had_work = False
-        self._own_pending: deque[tuple[int, bytes]] = deque()
         self.is_halted = False
         self.rejected_count = 0
         self.bad_signature_count = 0
@@ -119,6 +112,7 @@ class Driver:
             lambda: self.delivery.undelivered == 0,
             self._propose,
         )
+        self._gossip = Gossip(parts.clock, parts.network, self.timers, parts.pool)
         self.catch_up = CatchUp(parts.clock, parts.network, self.timers, self._next_height)
         self._guard = None if parts.signer is None else AmnesiaGuard(parts.signer, parts.validators)
         self._handlers: dict[type, Callable[..., None]] = {
@@ -242,8 +236,8 @@ class Driver:
 
     def _sync(self) -> None:
         """Make the journal durable up to the newest token."""
-        if self._synced_token < self._next_token:
-            self._synced_token = self._next_token
+        if self._syncing_token < self._next_token:
+            self._syncing_token = self._next_token
             self.timers.cancel("lazy sync")
             self._parts.journal.sync(self._next_token)
 
@@ -424,8 +418,9 @@ class Driver:
             height = self._next_height()
             self.door.keep(item.transactions)
             self._replica.step(core.SyncedBlock(item.decided.block, item.decided.certificate, item.peer))
-            ready = self._replica.ready()
-            self._apply(ready)
+            self._apply(self._replica.ready())
+            if self.is_halted:
+                return
             if self._next_height() == height:
                 self.catch_up.pass_over(item.peer)
                 return
@@ -447,31 +442,10 @@ class Driver:
     def _admitted(self, admitted: Admitted) -> None:
         self.bad_signature_count += admitted.bad_signatures
         if admitted.token is not None:
-            if admitted.transactions:
-                self._gossip(admitted.transactions)
+            self._gossip.spread(admitted.transactions)
+            self._gossip.remember(result.transaction_id for result in admitted.results if result.transaction_id)
             self._parts.listener.admitted(admitted.token, admitted.results)
         self.delivery.advance()
-
-    def _gossip(self, transactions: Sequence[Transaction]) -> None:
-        """Send what own clients sent to all peers, and remember to do so again while it is pending."""
-        encoded = bulk.encode_transactions([transaction.encoded for transaction in transactions])
-        self._parts.network.send_bulk(None, BulkKind.TRANSACTIONS, encoded)
-        now_ms = self._parts.clock.monotonic_ms()
-        self._own_pending.extend((now_ms, transaction.id) for transaction in transactions)
-        if not self.timers.is_running("gossip again"):
-            self.timers.set("gossip again", GOSSIP_AGAIN_MS, self._gossip_again)
-
-    def _gossip_again(self) -> None:
-        old_ms = self._parts.clock.monotonic_ms() - GOSSIP_AGAIN_MS
-        again: list[Transaction] = []
-        while self._own_pending and self._own_pending[0][0] <= old_ms and len(again) < GOSSIP_AGAIN_MAX:
-            pending = self._parts.pool.get(self._own_pending.popleft()[1])
-            if pending is not None:
-                again.append(pending)
-        if again:
-            self._gossip(again)
-        elif self._own_pending:
-            self.timers.set("gossip again", GOSSIP_AGAIN_MS, self._gossip_again)
 
     # ------------------------------------------------------------------------------------------ small things
 
@@ -491,7 +465,13 @@ class Driver:
 
     def _set_timer(self, wanted: core.SetTimer) -> None:
         timer = wanted.timer
-        self.timers.set(_name(timer), wanted.timeout_ms, lambda: self._replica.step(core.TimerExpired(timer)))
+
+        def expired() -> None:
+            if timer.kind is core.TimerKind.VIEW:
+                self._gossip.stalled()
+            self._replica.step(core.TimerExpired(timer))
+
+        self.timers.set(_name(timer), wanted.timeout_ms, expired)
 
     def _signers(self, certificate: Certificate) -> list[str]:
         validators = self._parts.validators.at(certificate.vote.height).validators

@@ -1,0 +1,133 @@
+"""When a block is proposed, and what is in it."""
+
+from collections.abc import Callable
+
+import pytest
+
+from consensus.events import ProposalReady, ProposalWanted
+from node.pool import Pool
+from node.proposing import Pace, Proposer
+from node.timers import Timers
+from state.digest import NO_DIGEST
+from state.transaction import Transaction
+from tests.node.bench import BANKS, CHAIN_ID, GENESIS_MS, PARAMETERS, ManualClock, payments
+
+PACE = Pace(pace_ms=20, heartbeat_ms=1_000)
+WORK = payments(3)
+
+
+def wanted(*, urgent: bool = False, parent_timestamp_ms: int = GENESIS_MS) -> ProposalWanted:
+    return ProposalWanted(
+        height=1,
+        view=0,
+        parent=NO_DIGEST,
+        parent_certificate=None,
+        parent_timestamp_ms=parent_timestamp_ms,
+        validators_digest=BANKS.digest,
+        proposer=BANKS.validators[0].vote_key,
+        urgent=urgent,
+    )
+
+
+class Turn:
+    """A proposer with its pool, and what it proposed at what time."""
+
+    def __init__(self, is_settled: Callable[[], bool] = lambda: True) -> None:
+        self.clock = ManualClock()
+        self.timers = Timers(self.clock)
+        self.pool = Pool()
+        self.made: list[tuple[int, list[bytes]]] = []
+        self.proposals: list[ProposalReady] = []
+        self.proposer = Proposer(
+            CHAIN_ID, PARAMETERS, PACE, self.pool, self.clock, self.timers, is_settled, self._propose
+        )
+
+    def pass_ms(self, duration_ms: int) -> None:
+        self.clock.pass_ms(self.timers, duration_ms, self.proposer.consider)
+
+    def fill(self, transactions: list[Transaction]) -> None:
+        for transaction in transactions:
+            self.pool.add(transaction)
+
+    def _propose(self, proposal: ProposalReady) -> None:
+        self.proposals.append(proposal)
+        self.made.append((self.clock.time_ms, list(proposal.block.entries)))
+
+
+@pytest.mark.parametrize(
+    ("has_work", "urgent", "at_ms"),
+    [(True, False, 20), (False, False, 1_000), (True, True, 0), (False, True, 0)],
+    ids=["pace", "heartbeat", "urgent with work", "urgent without"],
+)
+def test_a_proposal_comes_when_it_is_due(has_work: bool, urgent: bool, at_ms: int) -> None:
+    turn = Turn()
+    turn.fill(WORK if has_work else [])
+    turn.proposer.want(wanted(urgent=urgent))
+    turn.pass_ms(5_000)
+    assert turn.made == [(at_ms, [transaction.entry for transaction in (WORK if has_work else [])])]
+
+
+def test_work_that_comes_while_waiting_for_the_heartbeat_is_proposed_at_once() -> None:
+    turn = Turn()
+    turn.proposer.want(wanted())
+    turn.pass_ms(300)
+    turn.fill(WORK)
+    turn.pass_ms(0)
+    turn.pass_ms(5_000)
+    assert turn.made == [(300, [transaction.entry for transaction in WORK])]
+
+
+def test_a_turn_that_becomes_urgent_is_answered_at_once() -> None:
+    turn = Turn()
+    turn.proposer.want(wanted())
+    turn.pass_ms(5)
+    turn.proposer.want(wanted(urgent=True))
+    assert turn.made == [(5, [])]
+
+
+def test_a_decision_voids_what_was_wanted_and_starts_the_waiting_anew() -> None:
+    turn = Turn()
+    turn.fill(WORK)
+    turn.proposer.want(wanted())
+    turn.pass_ms(15)
+    turn.proposer.decided()
+    turn.pass_ms(5_000)
+    assert turn.made == []
+    turn.proposer.decided()
+    turn.proposer.want(wanted())
+    turn.pass_ms(19)
+    assert turn.made == []
+    turn.pass_ms(1)
+    assert [at_ms for at_ms, _ in turn.made] == [5_035]
+
+
+def test_nothing_is_proposed_while_a_decided_block_is_not_in_the_chain() -> None:
+    settled = [False]
+    turn = Turn(lambda: settled[0])
+    turn.fill(WORK)
+    turn.proposer.want(wanted(urgent=True))
+    turn.pass_ms(5_000)
+    assert turn.made == []
+    settled[0] = True
+    turn.pass_ms(0)
+    assert [at_ms for at_ms, _ in turn.made] == [5_000]
+
+
+def test_the_block_is_later_than_its_parent_and_says_what_was_wanted() -> None:
+    turn = Turn()
+    turn.proposer.want(wanted(urgent=True, parent_timestamp_ms=GENESIS_MS + 7_000))
+    (proposal,) = turn.proposals
+    header = proposal.block.header
+    assert (proposal.height, proposal.view) == (1, 0)
+    assert (header.height, header.parent, header.timestamp_ms) == (1, NO_DIGEST, GENESIS_MS + 7_001)
+    assert (header.proposer, header.validators_digest) == (BANKS.validators[0].vote_key, BANKS.digest)
+
+
+def test_a_heartbeat_is_overdue_after_a_while() -> None:
+    turn = Turn()
+    turn.pass_ms(1_999)
+    assert (turn.proposer.is_overdue(1), turn.proposer.is_overdue(2)) == (True, False)
+    turn.pass_ms(1)
+    assert turn.proposer.is_overdue(2)
+    turn.proposer.decided()
+    assert not turn.proposer.is_overdue(1)
