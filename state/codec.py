@@ -62,6 +62,12 @@ def unpack(data: bytes, bytes_max: int = MESSAGE_BYTES_MAX) -> Value:
     return value
 
 
+def unpack_again(data: bytes) -> Value:
+    """Decode what this node has decoded by ``unpack`` before: whether it is canonical isn't asked a second time."""
+    value: Value = msgpack.unpackb(data, raw=False, strict_map_key=True)
+    return value
+
+
 def encode(version: int, value: Value) -> bytes:
     """A version byte (0–255), then the packed value."""
     return bytes((version,)) + pack(value)
@@ -84,9 +90,18 @@ def fields(value: Value, *types: type | tuple[type, ...]) -> Sequence[Value]:
     """
     if type(value) is not list or len(value) != len(types):
         raise Invalid(Reason.MALFORMED, f"a list of {len(types)} fields is expected")
+    if tuple(map(type, value)) == types:
+        return value
     for item, expected in zip(value, types, strict=True):
         if type(item) is not expected and (type(expected) is not tuple or type(item) not in expected):
             raise Invalid(Reason.MALFORMED, "a field has the wrong type")
+    return value
+
+
+def parts(value: Value, count: int) -> Sequence[Value]:
+    """The items of a list of exactly ``count``, whose types the caller judges. :raises Invalid: MALFORMED."""
+    if type(value) is not list or len(value) != count:
+        raise Invalid(Reason.MALFORMED, f"a list of {count} fields is expected")
     return value
 
 
@@ -135,9 +150,11 @@ def _check(value: Value, depth: int) -> None:
         assert isinstance(value, list)
         for item in value:
             kind = type(item)
+            if kind in _ATOMS:
+                continue
             if kind is list:
                 _check(item, depth - 1)
-            elif kind not in _ATOMS:
+            else:
                 raise Invalid(Reason.MALFORMED, f"{kind.__name__} has no place on chain")
     elif kind not in _ATOMS:
         raise Invalid(Reason.MALFORMED, f"{kind.__name__} has no place on chain")

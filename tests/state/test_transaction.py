@@ -55,6 +55,10 @@ def test_round_trip() -> None:
     assert again.entry == again.id + digest.signatures_digest(b"".join(again.signatures))
 
 
+def test_what_was_decoded_before_reads_the_same_again() -> None:
+    assert transaction.decode_again(SIGNED.encoded, SIGNED.entry) == SIGNED
+
+
 texts = st.text(min_size=1, max_size=20)
 naturals = st.integers(0, codec.INT_MAX)
 arguments = st.lists(st.none() | st.booleans() | naturals | st.text(max_size=8) | st.binary(max_size=8), max_size=4)
@@ -71,6 +75,7 @@ def test_any_body_round_trips(sender: str, until: int, payer: str | None, fuel: 
     body = Body(b"c" * 32, sender, b"i" * 16, until, payer, fuel, tuple(Call(*call) for call in calls), ())
     signed = transaction.sign(body, [ALICE])
     assert transaction.decode(signed.encoded) == signed
+    assert transaction.decode_again(signed.encoded, signed.entry) == signed
     assert signed.body == replace(body, keys=((SUITE_ED25519, ALICE.public),))
 
 
