@@ -24,7 +24,7 @@ One thread at a time runs contracts in a process.
 from contracts.language.checker import check
 from contracts.language.faults import ContractError, OutOfFuel
 from contracts.language.findings import Finding, Refused
-from contracts.language.fuel import COST_VERSION, Meter
+from contracts.language.fuel import Meter
 from contracts.language.kernel_interface import (
     LEDGER_FUNCTIONS,
     CallContext,
@@ -35,9 +35,9 @@ from contracts.language.kernel_interface import (
     StorageKey,
 )
 from contracts.language.machine import Compiled, Method, compile_contract, run
+from contracts.language.versions import Version, at_height, version_of
 
 __all__ = [
-    "COST_VERSION",
     "LEDGER_FUNCTIONS",
     "CallContext",
     "Compiled",
@@ -52,7 +52,10 @@ __all__ = [
     "Refused",
     "Signature",
     "StorageKey",
+    "Version",
+    "at_height",
     "check",
     "compile_contract",
     "run",
+    "version_of",
 ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from contracts.language.annotations import DeclaredType
 from contracts.language.faults import ContractError
-from contracts.language.fuel import COST_VERSION, Meter
+from contracts.language.fuel import Meter
 from contracts.language.kernel_interface import Plain
 from contracts.language.source import NUMBER_DIGITS_MAX
 from contracts.language.values import read_integer, write_integer
@@ -55,8 +55,8 @@ def schema(declared: DeclaredType) -> dict[str, Any]:
 def describe(compiled: "Compiled") -> dict[str, Any]:
     """Every method's schema."""
     return {
-        "language": 1,
-        "cost_version": COST_VERSION,
+        "language": compiled.version.language,
+        "cost_version": compiled.version.cost,
         "source_digest": "0x" + compiled.digest.hex(),
         "description": compiled.program.document,
         "actions": {name: _method(method) for name, method in compiled.actions.items()},

@@ -9,13 +9,6 @@ from typing import Any, Final
 
 from contracts.language.annotations import parse_annotation
 from contracts.language.faults import fail
-from contracts.language.fuel import (
-    CROSS_CALL_FUEL,
-    EMIT_FUEL,
-    STORAGE_BYTE_SHIFT,
-    STORAGE_READ_FUEL,
-    STORAGE_WRITE_FUEL,
-)
 from contracts.language.kernel_interface import LEDGER_FUNCTIONS, Host, Plain, Signature
 from contracts.language.operators import cell, charge, text
 from contracts.language.program import StorageField
@@ -62,7 +55,7 @@ class Storage:
         if size > 32:
             if sum(map(plain_size, plain)) > KEY_BYTES_MAX:
                 fail("length")
-            charge(size >> STORAGE_BYTE_SHIFT)
+            charge(size >> cell.meter.prices.storage_byte_shift)
         return plain
 
 
@@ -74,12 +67,12 @@ def _host() -> Host:
 
 def _fetch(storage: Storage, key: tuple[Any, ...] | None) -> Plain:
     meter = cell.meter
-    meter.charge(STORAGE_READ_FUEL)
+    meter.charge(meter.prices.storage_read)
     cell.in_host = True
     plain = _host().storage_get(storage.name, key)
     cell.in_host = False
     if plain is not None:
-        meter.charge(plain_size(plain) >> STORAGE_BYTE_SHIFT)
+        meter.charge(plain_size(plain) >> meter.prices.storage_byte_shift)
     return plain
 
 
@@ -87,7 +80,7 @@ def _sized_plain(plain: Plain) -> Plain:
     size = plain_size(plain)
     if size > STORED_BYTES_MAX:
         fail("length")
-    cell.meter.charge(size >> STORAGE_BYTE_SHIFT)
+    cell.meter.charge(size >> cell.meter.prices.storage_byte_shift)
     return plain
 
 
@@ -128,7 +121,7 @@ def map_put(value: Any, storage: Storage, key: Any) -> None:
 def _put(storage: Storage, key: tuple[Any, ...] | None, value: Any) -> None:
     _writable()
     meter = cell.meter
-    meter.charge(STORAGE_WRITE_FUEL)
+    meter.charge(meter.prices.storage_write)
     plain = _sized_plain(storage.write(value, meter))
     cell.in_host = True
     if plain is None:
@@ -144,7 +137,7 @@ def map_delete(storage: Storage, key: Any) -> None:
     parts = storage.key(key)
     if _fetch(storage, parts) is None:
         raise KeyError
-    cell.meter.charge(STORAGE_WRITE_FUEL)
+    cell.meter.charge(cell.meter.prices.storage_write)
     cell.in_host = True
     _host().storage_delete(storage.name, parts)
     cell.in_host = False
@@ -165,7 +158,7 @@ def emit(name: str, /, **fields: Any) -> None:
     """``emit("Name", field=value)``."""
     _writable()
     meter = cell.meter
-    meter.charge(EMIT_FUEL)
+    meter.charge(meter.prices.emit)
     plain = {field: loose(value, meter) for field, value in fields.items()}
     _sized_plain([part for pair in plain.items() for part in pair])
     cell.in_host = True
@@ -176,7 +169,7 @@ def emit(name: str, /, **fields: Any) -> None:
 def call(contract: Any, method: Any, /, *arguments: Any) -> Any:
     """``call(contract, "method", …)``: another contract, the same meter."""
     meter = cell.meter
-    meter.charge(CROSS_CALL_FUEL)
+    meter.charge(meter.prices.cross_call)
     if len(arguments) > CALL_ARGUMENTS_MAX:
         fail("argument_count")
     plain: list[Plain] = [loose(value, meter) for value in arguments]
@@ -197,7 +190,7 @@ def _ledger_function(name: str, signature: Signature) -> Callable[..., Any]:
         if signature.writes and cell.read_only:
             fail("read_only")
         meter = cell.meter
-        meter.charge(signature.fuel)
+        meter.charge(meter.prices.ledger[name])
         plain = tuple([write(value, meter) for write, value in zip(writers, arguments, strict=True)])
         for part in plain:
             if type(part) is list or (type(part) is str and len(part) > 64):

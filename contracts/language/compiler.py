@@ -19,7 +19,6 @@ from contracts.language.annotations import RecordType
 from contracts.language.faults import fail
 from contracts.language.fuel import (
     CALL_DEPTH_MAX,
-    FUNCTION_FUEL,
     RECORD_BYTES,
     SLOT_BYTES,
     Price,
@@ -32,6 +31,7 @@ from contracts.language.fuel import (
 from contracts.language.functions import BUILTIN_FUNCTIONS
 from contracts.language.kernel_interface import LEDGER_FUNCTIONS
 from contracts.language.methods import DISPATCHERS
+from contracts.language.prices import Prices
 from contracts.language.program import Function, Program
 from contracts.language.source import FORMAT_SPEC
 from contracts.language.values import Record
@@ -102,14 +102,14 @@ def record_class(declared: RecordType) -> type[Record]:
     return type(declared.name, (Record,), members)
 
 
-def compile_functions(program: Program) -> tuple[dict[str, Callable[..., Any]], dict[str, Any]]:
+def compile_functions(program: Program, prices: Prices) -> tuple[dict[str, Callable[..., Any]], dict[str, Any]]:
     """The contract's functions by name, and its record classes by name."""
     classes: dict[str, Any] = {name: record_class(declared) for name, declared in program.records.items()}
     namespace = dict(HELPERS)
     namespace.update({"_r_" + name: kind for name, kind in classes.items()})
     namespace.update(program.constants)
     namespace.update({"_s_" + name: access.Storage(field, classes) for name, field in program.storage.items()})
-    body: list[ast.stmt] = [_Compiler(program).function(function) for function in program.functions.values()]
+    body: list[ast.stmt] = [_Compiler(program, prices).function(function) for function in program.functions.values()]
     module = ast.fix_missing_locations(ast.Module(body=body, type_ignores=[]))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -133,8 +133,9 @@ def _constant(value: Any) -> ast.Constant:
 class _Compiler:
     """Transforms one function. ``locals`` are names bound in it, so that a name means what the checker resolved."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, prices: Prices) -> None:
         self.program = program
+        self.prices = prices
         self.temporaries = 0
 
     def temporary(self) -> str:
@@ -143,7 +144,7 @@ class _Compiler:
 
     def function(self, function: Function) -> ast.FunctionDef:
         node = function.node
-        price = Price(FUNCTION_FUEL) + block_price(node.body)
+        price = Price(self.prices.function) + block_price(node.body, self.prices)
         head = ast.parse("_m = _c.meter").body
         depth = ast.parse(f"if _m.depth >= {CALL_DEPTH_MAX}: _deep()\n_m.depth += 1").body
         leave = ast.parse("_m.depth -= 1").body
@@ -183,7 +184,7 @@ class _Compiler:
         return [made for statement in body for made in self.statement(statement)]
 
     def block(self, body: Sequence[ast.stmt], price: Price | None = None) -> list[ast.stmt]:
-        return [*self.pay(block_price(body) if price is None else price), *self.statements(body)]
+        return [*self.pay(block_price(body, self.prices) if price is None else price), *self.statements(body)]
 
     def statement(self, node: ast.stmt) -> list[ast.stmt]:
         match node:
@@ -208,11 +209,11 @@ class _Compiler:
                     ast.If(test=self.expression(test), body=self.block(body), orelse=self.block(other) if other else [])
                 ]
             case ast.While(test=test, body=body):
-                return [ast.While(test=self.expression(test), body=self.block(body, loop_price(node)), orelse=[])]
+                turn = self.block(body, loop_price(node, self.prices))
+                return [ast.While(test=self.expression(test), body=turn, orelse=[])]
             case ast.For(target=target, iter=iterable, body=body):
-                return [
-                    ast.For(target=target, iter=self.walk(iterable), body=self.block(body, loop_price(node)), orelse=[])
-                ]
+                turn = self.block(body, loop_price(node, self.prices))
+                return [ast.For(target=target, iter=self.walk(iterable), body=turn, orelse=[])]
             case ast.Pass() | ast.Break() | ast.Continue():
                 return [node]
         raise AssertionError(type(node))
@@ -413,7 +414,7 @@ class _Compiler:
     def generators(self, node: ast.ListComp | ast.DictComp | ast.GeneratorExp) -> list[ast.comprehension]:
         made = []
         for index, generator in enumerate(node.generators):
-            price = turn_price(node, index)
+            price = turn_price(node, index, self.prices)
             iterable = _call("_each", self.expression(generator.iter), _constant(price.fuel), _constant(price.memory))
             conditions = [self.expression(condition) for condition in generator.ifs]
             made.append(ast.comprehension(target=generator.target, iter=iterable, ifs=conditions, is_async=0))
@@ -464,7 +465,7 @@ class _Compiler:
     def key_function(self, node: ast.expr) -> list[ast.keyword]:
         """``key=``, with what each of its calls costs."""
         if isinstance(node, ast.Lambda):
-            price = expression_price(node.body)
+            price = expression_price(node.body, self.prices)
             arguments = ast.arguments(
                 posonlyargs=[],
                 args=[ast.arg(arg=item.arg) for item in node.args.args],

@@ -7,13 +7,7 @@ from types import GeneratorType
 from typing import Any, Final
 
 from contracts.language.faults import fail
-from contracts.language.fuel import (
-    HASH_BYTE_SHIFT,
-    HASH_FUEL,
-    ITEM_BYTES,
-    ITEM_FUEL,
-    LIST_BYTES,
-)
+from contracts.language.fuel import ITEM_BYTES, LIST_BYTES
 from contracts.language.integers import multiply_divide, power, power_modulo
 from contracts.language.operators import (
     add,
@@ -54,7 +48,7 @@ _GENERATOR: Final = GeneratorType
 
 def _pay_walk(values: Any) -> Any:
     if type(values) is not _GENERATOR:
-        charge(len(sized(values)) * ITEM_FUEL)
+        charge(len(sized(values)) * cell.meter.prices.item)
     return values
 
 
@@ -75,7 +69,7 @@ def to_bytes(value: Any = b"") -> bytes:
     if kind is not list and kind is not tuple and kind is not range:
         raise TypeError
     charge_text(len(value))
-    charge(len(value) * ITEM_FUEL)
+    charge(len(value) * cell.meter.prices.item)
     return bytes([integer(item) for item in value])
 
 
@@ -83,7 +77,7 @@ def to_dict(value: Any = ()) -> dict[Any, Any]:
     """``dict(mapping)`` or ``dict(pairs)``."""
     kind = type(value)
     charge_list(len(sized(value)), 2 * ITEM_BYTES)
-    charge(len(value) * 3 * ITEM_FUEL)
+    charge(len(value) * 3 * cell.meter.prices.item)
     if kind is dict:
         pay_insertions(value, len(value), cell.meter)
         return dict(value)
@@ -109,7 +103,7 @@ def to_int(value: Any = 0) -> int:
     if type(value) is str:
         if len(value) > NUMBER_DIGITS_MAX or not _DECIMAL.fullmatch(value):
             raise ValueError
-        charge(ITEM_FUEL)
+        charge(cell.meter.prices.item)
         return fits(int(value))
     return number(value)
 
@@ -134,9 +128,9 @@ def ordinal(value: Any) -> int:
 
 def to_power(base: Any, exponent: Any, modulus: Any = None) -> int:
     if modulus is None:
-        charge(20)
+        charge(cell.meter.prices.power)
         return power(number(base), number(exponent))
-    charge(20_000)
+    charge(cell.meter.prices.power_modulo)
     return power_modulo(number(base), number(exponent), number(modulus))
 
 
@@ -155,7 +149,7 @@ def to_str(value: Any = "") -> str:
     if kind is str:
         return value  # type: ignore[no-any-return]
     if kind is int or kind is bool:
-        charge(ITEM_FUEL)
+        charge(cell.meter.prices.item)
         return str(value)
     raise TypeError
 
@@ -163,7 +157,7 @@ def to_str(value: Any = "") -> str:
 def total(values: Any, start: Any = 0) -> Any:
     """``sum``: of integers."""
     count = len(sized(values))
-    charge(count * ITEM_FUEL)
+    charge(count * cell.meter.prices.item)
     result = number(start)
     if type(values) is range:
         return fits(result + sum(values)) if count < 1 << 20 else fail("length")
@@ -199,19 +193,19 @@ def amount(value: Any) -> int:
 
 
 def mul_div(a: Any, b: Any, divisor: Any, rounding: Any = "down") -> int:
-    charge(20)
+    charge(cell.meter.prices.mul_div)
     return multiply_divide(integer(a), integer(b), integer(divisor), text(rounding))
 
 
 def sha256(data: Any) -> bytes:
     if type(data) is not bytes:
         raise TypeError
-    charge(HASH_FUEL + (len(data) >> HASH_BYTE_SHIFT))
+    charge(cell.meter.prices.hash + (len(data) >> cell.meter.prices.hash_byte_shift))
     return hashlib.sha256(data).digest()
 
 
 def from_hex(value: Any) -> bytes:
-    charge(len(text(value)) >> 2)
+    charge(len(text(value)) >> cell.meter.prices.pass_shift)
     charge_text(len(value))
     if not _HEX.fullmatch(value):
         raise ValueError

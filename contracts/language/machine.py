@@ -19,18 +19,12 @@ from contracts.language.checker import analyse
 from contracts.language.compiler import compile_functions
 from contracts.language.faults import ContractError, OutOfFuel
 from contracts.language.findings import Finding, Refused
-from contracts.language.fuel import (
-    ARGUMENT_FUEL,
-    COST_VERSION,
-    DEPLOY_BYTE_FUEL,
-    DEPLOY_FUEL,
-    STORAGE_BYTE_SHIFT,
-    Meter,
-)
+from contracts.language.fuel import Meter
 from contracts.language.kernel_interface import Host, Plain
 from contracts.language.operators import cell
 from contracts.language.program import Program
 from contracts.language.values import STORED_BYTES_MAX, Reader, Writer, plain_size, reader, writer
+from contracts.language.versions import Version, at_height
 
 COMPILED_MAX: Final = 256
 """Compiled contracts kept in memory, the least recently used going first."""
@@ -74,6 +68,7 @@ class Compiled:
 
     digest: bytes
     """SHA-256 of the source."""
+    version: Version
     program: Program
     actions: dict[str, Method]
     queries: dict[str, Method]
@@ -91,30 +86,31 @@ class Compiled:
         return describe(self)
 
 
-_cache: OrderedDict[tuple[bytes, int], Compiled] = OrderedDict()
+_cache: OrderedDict[tuple[bytes, int, int], Compiled] = OrderedDict()
 
 
-def compile_contract(source: bytes) -> Compiled:
-    """The compiled contract, from the cache where it is known. Raises: Refused."""
-    key = hashlib.sha256(source).digest(), COST_VERSION
+def compile_contract(source: bytes, version: Version | None = None) -> Compiled:
+    """The contract compiled under a version (none: the first), from the cache where known. Raises: Refused."""
+    version = version or at_height(0)
+    key = hashlib.sha256(source).digest(), version.language, version.cost
     compiled = _cache.get(key)
     if compiled is not None:
         _cache.move_to_end(key)
         return compiled
-    compiled = _compile(source, key[0])
+    compiled = _compile(source, key[0], version)
     _cache[key] = compiled
     while len(_cache) > COMPILED_MAX:
         _cache.popitem(last=False)
     return compiled
 
 
-def _compile(source: bytes, digest: bytes) -> Compiled:
+def _compile(source: bytes, digest: bytes, version: Version) -> Compiled:
     _raise_recursion_limit()
     program, findings = analyse(source)
     if findings:
         raise Refused(findings)
     try:
-        functions, classes = compile_functions(program)
+        functions, classes = compile_functions(program, version.prices)
     except (SyntaxError, RecursionError, ValueError):
         finding = Finding(1, 1, "syntax.error", "CPython does not compile this", "write it more simply")
         raise Refused([finding]) from None
@@ -129,10 +125,10 @@ def _compile(source: bytes, digest: bytes) -> Compiled:
             function.document, functions[function.name],
             tuple(reader(declared, classes) for _, declared in parameters), writer(function.returns, classes))
     return Compiled(
-        digest, program,
+        digest, version, program,
         {name: method for name, method in methods.items() if method.writes},
         {name: method for name, method in methods.items() if not method.writes},
-        DEPLOY_FUEL + DEPLOY_BYTE_FUEL * len(source))
+        version.prices.deploy + version.prices.deploy_byte * len(source))
 
 
 def _raise_recursion_limit() -> None:
@@ -150,29 +146,31 @@ def run(compiled: Compiled, method_name: str, args: Sequence[Plain], host: Host,
         raise ContractError("method")
     if not len(method.readers) - len(method.defaults) <= len(args) <= len(method.readers):
         raise ContractError("argument_count")
-    meter.charge(ARGUMENT_FUEL * (len(args) + 1) + (plain_size(list(args)) >> STORAGE_BYTE_SHIFT))
+    prices = compiled.version.prices
+    meter.charge(prices.argument * (len(args) + 1) + (plain_size(list(args)) >> prices.storage_byte_shift))
     before = (cell.meter, cell.host, cell.context, cell.read_only, cell.in_host, cell.thread)
     thread = threading.get_ident()
     if before[1] is None:
         _raise_recursion_limit()
     else:
         assert before[5] == thread, "two threads run contracts"
-    depth = meter.depth
+    depth, callers_prices = meter.depth, meter.prices
     nested = before[1] is not None
     cell.meter, cell.host, cell.context, cell.in_host, cell.thread = meter, host, host.context, False, thread
     cell.read_only = not method.writes or (nested and before[3])
+    meter.prices = prices
     try:
         # Inside, since a record that is read pays to the cell's meter.
         values = [read(value, meter) for read, value in zip(method.readers, args, strict=False)]
         plain: Plain = method.write(method.function(*values), meter)
         size = plain_size(plain)
-        meter.charge(size >> STORAGE_BYTE_SHIFT)
+        meter.charge(size >> prices.storage_byte_shift)
     except (ArithmeticError, LookupError, NameError, AttributeError, TypeError, ValueError) as error:
         if cell.in_host:
             raise
         raise ContractError(_code(error)) from None
     finally:
-        meter.depth = depth
+        meter.depth, meter.prices = depth, callers_prices
         cell.meter, cell.host, cell.context, cell.read_only, cell.in_host, cell.thread = before
     if meter.left < 0:
         raise OutOfFuel

@@ -12,14 +12,12 @@ from contracts.language.faults import fail
 from contracts.language.fuel import (
     DICT_ITEM_BYTES,
     ITEM_BYTES,
-    ITEM_FUEL,
     LIST_BYTES,
-    METHOD_FUEL,
     SLOT_BYTES,
     TEXT_BYTES,
-    TEXT_SHIFT,
 )
 from contracts.language.operators import (
+    PATTERN_MAX,
     cell,
     charge,
     charge_list,
@@ -34,6 +32,8 @@ from contracts.language.sorting import sort_list
 from contracts.language.values import SEQUENCE_MAX, TEXT_MAX, measure, pay_insertions
 
 _SPACE: Final = " \t\n\r\x0b\x0c"
+STRIPPED_MAX: Final = 64
+"""Characters that one strip may name."""
 Method = Callable[..., Any]
 
 
@@ -58,20 +58,20 @@ def append(values: Any, value: Any) -> None:
         raise TypeError
     if len(values) >= SEQUENCE_MAX:
         fail("length")
-    charge(ITEM_FUEL, ITEM_BYTES)
+    charge(cell.meter.prices.item, ITEM_BYTES)
     values.append(value)
 
 
 def _list_insert(values: list[Any], index: Any, value: Any) -> None:
     if len(values) >= SEQUENCE_MAX:
         fail("length")
-    charge(ITEM_FUEL + (len(values) >> 4), ITEM_BYTES)
+    charge(cell.meter.prices.item + (len(values) >> cell.meter.prices.move_shift), ITEM_BYTES)
     values.insert(max(min(integer(index), SEQUENCE_MAX), -SEQUENCE_MAX), value)
 
 
 def _list_pop(values: list[Any], index: Any = -1) -> Any:
     if index != -1:
-        charge(len(values) >> 4)
+        charge(len(values) >> cell.meter.prices.move_shift)
     if not -SEQUENCE_MAX <= integer(index) <= SEQUENCE_MAX:
         raise IndexError
     return values.pop(index)
@@ -100,7 +100,7 @@ def _list_remove(values: list[Any], value: Any) -> None:
 
 
 def _list_reverse(values: list[Any]) -> None:
-    charge(len(values) * ITEM_FUEL)
+    charge(len(values) * cell.meter.prices.item)
     values.reverse()
 
 
@@ -139,7 +139,7 @@ def _dict_pop(values: dict[Any, Any], key: Any = _MISSING, default: Any = _MISSI
 def _dict_setdefault(values: dict[Any, Any], key: Any, default: Any) -> Any:
     if len(values) >= SEQUENCE_MAX:
         fail("length")
-    charge(ITEM_FUEL, DICT_ITEM_BYTES)
+    charge(cell.meter.prices.item, DICT_ITEM_BYTES)
     return values.setdefault(lookup_key(values, key), default)
 
 
@@ -148,7 +148,7 @@ def _dict_update(values: dict[Any, Any], more: Any) -> None:
         raise TypeError
     if len(values) + len(more) > SEQUENCE_MAX:
         fail("length")
-    charge(len(more) * 3 * ITEM_FUEL, len(more) * DICT_ITEM_BYTES)
+    charge(len(more) * 3 * cell.meter.prices.item, len(more) * DICT_ITEM_BYTES)
     pay_insertions(more, 2 * len(values) + len(more), cell.meter)
     values.update(more)
 
@@ -173,12 +173,12 @@ def _dict_values(values: dict[Any, Any]) -> list[Any]:
 
 def _pay_pass(value: Any) -> None:
     """One walk over a text that makes another of its size."""
-    charge(METHOD_FUEL + (len(value) >> 2))
+    charge(cell.meter.prices.method + (len(value) >> cell.meter.prices.pass_shift))
     charge_text(len(value))
 
 
 def _pay_search(value: Any, pattern: Any) -> None:
-    charge(METHOD_FUEL)
+    charge(cell.meter.prices.method)
     contains(_same(value, pattern), value)
 
 
@@ -189,7 +189,7 @@ def _find(value: Any, pattern: Any) -> int:
 
 def _rfind(value: Any, pattern: Any) -> int:
     _pay_search(value, pattern)
-    charge(len(value) * min(len(pattern), 4096) >> 4)
+    charge(len(value) * min(len(pattern), PATTERN_MAX) >> cell.meter.prices.search_back_shift)
     return value.rfind(pattern)  # type: ignore[no-any-return]
 
 
@@ -204,12 +204,12 @@ def _count(value: Any, pattern: Any) -> int:
 
 
 def _startswith(value: Any, prefix: Any) -> bool:
-    charge(len(_same(value, prefix)) >> TEXT_SHIFT)
+    charge(len(_same(value, prefix)) >> cell.meter.prices.text_shift)
     return value.startswith(prefix)  # type: ignore[no-any-return]
 
 
 def _endswith(value: Any, suffix: Any) -> bool:
-    charge(len(_same(value, suffix)) >> TEXT_SHIFT)
+    charge(len(_same(value, suffix)) >> cell.meter.prices.text_shift)
     return value.endswith(suffix)  # type: ignore[no-any-return]
 
 
@@ -227,7 +227,7 @@ def _replace(value: Any, old: Any, new: Any) -> Any:
     _pay_search(value, _same(value, old))
     found = value.count(old)
     size = len(value) + found * (len(_same(value, new)) - len(old))
-    charge(3 * METHOD_FUEL + found * ITEM_FUEL)
+    charge(3 * cell.meter.prices.method + found * cell.meter.prices.item)
     charge_text(max(size, len(value)))
     return value.replace(old, new)
 
@@ -235,7 +235,7 @@ def _replace(value: Any, old: Any, new: Any) -> Any:
 def _split(value: Any, separator: Any = None) -> list[Any]:
     if separator is None:
         words = len(value) // 2 + 1
-        charge(len(value))
+        charge(len(value) * cell.meter.prices.split_character)
         _ascii(value)
         separated = value.split()
         charge_list(min(words, len(separated)), ITEM_BYTES + TEXT_BYTES)
@@ -244,7 +244,7 @@ def _split(value: Any, separator: Any = None) -> list[Any]:
     _pay_search(value, _same(value, separator))
     if not separator:
         raise ValueError
-    charge(METHOD_FUEL)
+    charge(cell.meter.prices.method)
     charge_list(value.count(separator) + 1, ITEM_BYTES + TEXT_BYTES)
     charge_text(len(value))
     return value.split(separator)  # type: ignore[no-any-return]
@@ -257,7 +257,7 @@ def _splitlines(value: str) -> list[str]:
 def _join(separator: Any, values: Any) -> Any:
     if type(values) is not list and type(values) is not tuple:
         raise TypeError
-    charge(METHOD_FUEL + len(values) * ITEM_FUEL)
+    charge(cell.meter.prices.method + len(values) * cell.meter.prices.item)
     size = len(separator) * len(values)
     for value in values:
         size += len(_same(separator, value))
@@ -269,9 +269,9 @@ def _join(separator: Any, values: Any) -> Any:
 
 def _stripper(name: str) -> Method:
     def strip(value: str, characters: Any = _SPACE) -> Any:
-        charge(len(value) * min(len(text(characters)), 64) >> 2)
+        charge(len(value) * min(len(text(characters)), STRIPPED_MAX) >> cell.meter.prices.pass_shift)
         _pay_pass(value)
-        if len(characters) > 64:
+        if len(characters) > STRIPPED_MAX:
             fail("length")
         if characters is _SPACE:
             _ascii(value)
@@ -284,7 +284,7 @@ def _classifier(name: str) -> Method:
     function = getattr(str, name)
 
     def classify(value: str) -> Any:
-        charge(METHOD_FUEL + (len(value) >> 2))
+        charge(cell.meter.prices.method + (len(value) >> cell.meter.prices.pass_shift))
         return function(_ascii(value))
 
     return classify
@@ -304,7 +304,7 @@ def _filler(name: str) -> Method:
     def fill(value: str, width: Any, padding: Any = " ") -> str:
         if len(text(padding)) != 1:
             raise ValueError
-        charge(METHOD_FUEL)
+        charge(cell.meter.prices.method)
         missing = max(min(integer(width), TEXT_MAX + 1) - len(value), 0)
         charge_text(len(value) + missing)
         return padding * missing + value if name == "rjust" else value + padding * missing  # type: ignore[no-any-return]
@@ -313,7 +313,7 @@ def _filler(name: str) -> Method:
 
 
 def _zfill(value: str, width: Any) -> str:
-    charge(METHOD_FUEL)
+    charge(cell.meter.prices.method)
     missing = max(min(integer(width), TEXT_MAX + 1) - len(value), 0)
     charge_text(len(value) + missing)
     sign = value[:1] if value[:1] in ("+", "-") else ""

@@ -12,13 +12,9 @@ from contracts.language.faults import fail
 from contracts.language.fuel import (
     DICT_ITEM_BYTES,
     ITEM_BYTES,
-    ITEM_FUEL,
     LIST_BYTES,
-    MESSAGE_FUEL,
-    PROBE_SHIFT,
     SLOT_BYTES,
     TEXT_BYTES,
-    TEXT_SHIFT,
     Meter,
     exhausted,
 )
@@ -36,6 +32,8 @@ from contracts.language.values import (
 )
 
 _NEGATIVE: Final = -LIMIT
+PATTERN_MAX: Final = 4_096
+"""Characters of a searched pattern that its price counts."""
 _SIZED: Final = frozenset({list, tuple, dict, str, bytes, range})
 
 
@@ -100,20 +98,20 @@ def charge_text(length: int) -> None:
     """Pays for a text or bytes of ``length`` that is about to be made. Raises: ContractError (length)."""
     if length > TEXT_MAX:
         fail("length")
-    charge(length >> TEXT_SHIFT, 4 * length + TEXT_BYTES)
+    charge(length >> cell.meter.prices.text_shift, 4 * length + TEXT_BYTES)
 
 
 def charge_list(length: int, item_bytes: int = SLOT_BYTES) -> None:
     """Pays for a list or tuple of ``length`` that is about to be made. Raises: ContractError (length)."""
     if length > SEQUENCE_MAX:
         fail("length")
-    charge(length * ITEM_FUEL, LIST_BYTES + length * item_bytes)
+    charge(length * cell.meter.prices.item, LIST_BYTES + length * item_bytes)
 
 
 def lookup_key(values: dict[Any, Any], key: Any) -> Any:
     """``key``, when a dict may hold it, its lookup in ``values`` paid for. Raises: ContractError (key_type)."""
     dict_key(key)
-    steps = len(values) >> PROBE_SHIFT
+    steps = len(values) >> cell.meter.prices.probe_shift
     if steps and is_predictable(key):
         charge(steps)
     return key
@@ -158,7 +156,7 @@ def extend(values: list[Any], more: Any) -> list[Any]:
     count = len(more)
     if len(values) + count > SEQUENCE_MAX:
         fail("length")
-    charge(count * ITEM_FUEL, count * ITEM_BYTES)
+    charge(count * cell.meter.prices.item, count * ITEM_BYTES)
     values.extend(list(more) if more is not values else values[:])
     return values
 
@@ -214,7 +212,7 @@ def modulo(a: Any, b: Any) -> Any:
 
 
 def raise_power(a: Any, b: Any) -> Any:
-    charge(20)
+    charge(cell.meter.prices.power)
     return power(number(a), number(b))
 
 
@@ -265,7 +263,7 @@ def _pay_comparison(a: Any, b: Any) -> None:
     if (kind is str or kind is bytes) and kind is type(b):
         length = min(len(a), len(b))
         if length > 64:
-            charge(length >> TEXT_SHIFT)
+            charge(length >> cell.meter.prices.text_shift)
         return
     if kind in _CHEAP or type(b) in _CHEAP:
         return
@@ -342,7 +340,11 @@ def contains(item: Any, values: Any) -> Any:
 
 def _pay_search(values: Any, item: Any) -> None:
     """Searching a text costs its length times the pattern's, at worst; short patterns are priced as linear."""
-    charge((len(values) >> 2) + (len(values) * min(len(item), 4096) >> 9) + (len(item) >> TEXT_SHIFT))
+    prices = cell.meter.prices
+    crossed = len(values) * min(len(item), PATTERN_MAX)
+    charge(
+        (len(values) >> prices.pass_shift) + (crossed >> prices.search_shift) + (len(item) >> prices.text_shift)
+    )
 
 
 def lacks(item: Any, values: Any) -> Any:
@@ -371,7 +373,7 @@ def put(value: Any, values: Any, key: Any) -> None:
         lookup_key(values, key)
         if len(values) >= SEQUENCE_MAX and key not in values:
             fail("length")
-        charge(ITEM_FUEL, DICT_ITEM_BYTES)
+        charge(cell.meter.prices.item, DICT_ITEM_BYTES)
         values[key] = value
     elif kind is list:
         if type(key) is not int:
@@ -388,7 +390,7 @@ def remove(values: Any, key: Any) -> None:
     if kind is dict:
         del values[lookup_key(values, key)]
     elif kind is list:
-        charge(len(values) >> 4)
+        charge(len(values) >> cell.meter.prices.move_shift)
         if not -SEQUENCE_MAX <= integer(key) <= SEQUENCE_MAX:
             raise IndexError
         del values[key]
@@ -508,7 +510,7 @@ def each(values: Any, fuel: int, memory: int) -> Any:
 
 def failure(code: str, message: Any = "") -> None:
     """``fail`` and ``require`` in a contract."""
-    charge(MESSAGE_FUEL)
+    charge(cell.meter.prices.message)
     fail(code, text(message) or "the contract gave no reason")
 
 

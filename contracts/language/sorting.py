@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from contracts.language.faults import fail
-from contracts.language.fuel import CALL_BACK_FUEL, ITEM_BYTES, ITEM_FUEL, SORT_FUEL, TEXT_SHIFT
-from contracts.language.operators import charge, charge_list, sized
+from contracts.language.fuel import ITEM_BYTES
+from contracts.language.operators import cell, charge, charge_list, sized
 
 Key = Callable[[Any], Any] | None
 
@@ -39,7 +39,7 @@ def _scalar(part: Any) -> type:
 def _weight(key: Any) -> int:
     kind = type(key)
     if kind is str or kind is bytes:
-        return len(key) >> TEXT_SHIFT
+        return len(key) >> cell.meter.prices.text_shift
     return sum(map(_weight, key)) + len(key) if kind is tuple else 0
 
 
@@ -48,9 +48,9 @@ def keys_of(values: Any, key: Key, fuel: int, memory: int) -> tuple[list[Any], l
     values = sized(values)
     count = len(values)
     charge_list(2 * count, ITEM_BYTES)
-    charge(count * (2 * ITEM_FUEL))
+    charge(count * (2 * cell.meter.prices.item))
     if key is not None:
-        charge(count * (fuel + CALL_BACK_FUEL), count * memory)
+        charge(count * (fuel + cell.meter.prices.call_back), count * memory)
     elements = list(values)
     keys = elements if key is None else [key(value) for value in elements]
     if keys:
@@ -58,11 +58,11 @@ def keys_of(values: Any, key: Key, fuel: int, memory: int) -> tuple[list[Any], l
         weight = 0
         for each in keys:
             if type(each) is tuple:
-                charge(len(each) * ITEM_FUEL)
+                charge(len(each) * cell.meter.prices.item)
             if _kind(each) != kind:
                 raise TypeError
             weight = max(weight, _weight(each))
-        charge(count * count.bit_length() * (SORT_FUEL + weight))
+        charge(count * count.bit_length() * (cell.meter.prices.sort + weight))
     return elements, keys
 
 

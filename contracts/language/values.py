@@ -13,16 +13,12 @@ from contracts.language.annotations import DeclaredType, RecordType
 from contracts.language.constants import ADDRESS_CHARACTERS_MAX, AMOUNT_BITS_MAX
 from contracts.language.faults import fail
 from contracts.language.fuel import (
-    CONVERT_FUEL,
     DICT_BYTES,
     DICT_ITEM_BYTES,
     ITEM_BYTES,
     LIST_BYTES,
-    MEASURE_FUEL,
-    PROBE_SHIFT,
     RECORD_BYTES,
     TEXT_BYTES,
-    TEXT_SHIFT,
     Meter,
     exhausted,
 )
@@ -70,9 +66,9 @@ def measure(value: Any, meter: Meter, depth: int = 0) -> None:
     """Charges for visiting ``value`` as if nothing in it were shared. Raises: ContractError (depth, type)."""
     kind = type(value)
     if kind is str or kind is bytes:
-        cost = MEASURE_FUEL + (len(value) >> TEXT_SHIFT)
+        cost = meter.prices.measure + (len(value) >> meter.prices.text_shift)
     else:
-        cost = MEASURE_FUEL
+        cost = meter.prices.measure
     meter.left -= cost
     if meter.left < 0:
         exhausted(meter)
@@ -107,7 +103,7 @@ def plain_size(value: Plain) -> int:
 
 
 def _charge_items(meter: Meter, count: int, size: int) -> None:
-    meter.left -= (count + 1) * CONVERT_FUEL
+    meter.left -= (count + 1) * meter.prices.convert
     meter.memory -= size
     if meter.left < 0 or meter.memory < 0:
         exhausted(meter)
@@ -159,7 +155,7 @@ def _octets(value: Any, meter: Meter) -> Any:
 def _charge_text(value: str | bytes, meter: Meter) -> None:
     if len(value) > TEXT_MAX:
         fail("length")
-    meter.left -= len(value) >> TEXT_SHIFT
+    meter.left -= len(value) >> meter.prices.text_shift
     meter.memory -= len(value) + TEXT_BYTES
     if meter.left < 0 or meter.memory < 0:
         exhausted(meter)
@@ -374,7 +370,7 @@ def is_predictable(key: Any) -> bool:
 
 def pay_insertions(keys: Any, size: int, meter: Meter) -> None:
     """Pays for putting ``keys`` into a dict that comes to have ``size``, or for looking them up in it."""
-    steps = size >> PROBE_SHIFT
+    steps = size >> meter.prices.probe_shift
     if steps:
         meter.left -= steps * sum(map(is_predictable, keys)) >> 1
         if meter.left < 0:
