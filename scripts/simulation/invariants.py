@@ -8,8 +8,8 @@ from contracts.reads import Reads
 from node import seams
 from node.execution import run_block
 from scripts.simulation import birth
+from scripts.simulation.chronicle import Chronicle
 from scripts.simulation.machine import Machine
-from scripts.simulation.trace import Trace
 from state import transaction
 from state.block import Block
 from state.errors import Invalid
@@ -31,10 +31,10 @@ class Invariants:
     :param twin: the member that runs twice; it may contradict itself, nobody else may.
     """
 
-    def __init__(self, count: int, twin: str | None, trace: Trace) -> None:
+    def __init__(self, count: int, twin: str | None, chronicle: Chronicle) -> None:
         self._members = [validator.member for validator in birth.validators(count).validators]
         self._twin = twin
-        self._trace = trace
+        self._chronicle = chronicle
         self._blocks: dict[int, bytes] = {}
         self._outcomes: dict[int, tuple[bytes, bytes]] = {}
         self._final: dict[bytes, tuple[int, str]] = {}
@@ -55,11 +55,11 @@ class Invariants:
                 raise Violated(f"I3: {transaction_id.hex()} is final twice")
         if height > self.newest_height:
             self.newest_height = height
-            self._trace.say(machine.name, f"first to have {height} final, {len(block.entries)} transactions")
+            self._chronicle.say(machine.name, f"first to have {height} final, {len(block.entries)} transactions")
 
     def sent(self, machine: Machine, event: seams.VoteFrame | seams.BulkFrame) -> None:
         """I2: no correct validator signs two contradictory votes, or lets one go that its disk could forget."""
-        self._trace.sent(machine.name, event.payload)
+        self._chronicle.sent(machine.name, event.payload)
         if not isinstance(event, seams.VoteFrame):
             return
         try:
@@ -81,11 +81,11 @@ class Invariants:
                 raise Violated(f"I2: {machine.member} signed {earlier.vote} and {signed.vote}")
         known.append(signed)
         self._votes.pop((machine.member, signed.height - VOTES_REMEMBERED_HEIGHTS), None)
-        self._trace_vote(machine, signed.vote)
+        self._tell_vote(machine, signed.vote)
 
     def noted(self, machine: Machine, what: str) -> None:
-        """A line for the trace."""
-        self._trace.say(machine.name, what)
+        """A line for the chronicle."""
+        self._chronicle.say(machine.name, what)
 
     def is_final(self, transaction_id: bytes) -> bool:
         """Whether some machine has it final."""
@@ -134,9 +134,9 @@ class Invariants:
             if machine.chain.outcome(decided.block.height) not in (outcome, None):
                 raise Violated(f"I4: replayed from genesis, {decided.block.height} gives another state")
 
-    def _trace_vote(self, machine: Machine, vote: Vote) -> None:
+    def _tell_vote(self, machine: Machine, vote: Vote) -> None:
         if isinstance(vote, Prepare | Commit):
             return
         view = f", view {vote.view}" if not hasattr(vote, "state_root") else ""
         named = f", block {vote.digest.hex()[:8]}" if isinstance(vote, Proposal | NewView) else ""
-        self._trace.say(machine.name, f"{type(vote).__name__} {vote.height}{view}{named}")
+        self._chronicle.say(machine.name, f"{type(vote).__name__} {vote.height}{view}{named}")

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from node import seams
 from scripts.simulation import birth
+from scripts.simulation.chronicle import Chronicle
 from scripts.simulation.invariants import Invariants, Violated
 from scripts.simulation.machine import Halted, Machine
 from scripts.simulation.network import SimulatedNetwork
 from scripts.simulation.storm import Storm
 from scripts.simulation.timeline import Timeline
-from scripts.simulation.trace import Trace
 from state.transaction import Transaction
 
 STORM_MS = 20_000
@@ -56,22 +56,22 @@ class Run:
     """One seed.
 
     :param count: validators; an observer comes on top.
-    :param write: takes the lines of the trace; None when nobody reads.
+    :param write: takes the lines of the chronicle; None when nobody reads.
     """
 
     def __init__(self, seed: int, count: int, write: Callable[[str], None] | None = None) -> None:
         self._seed = seed
         self._count = count
         self._timeline = Timeline(seed)
-        self._trace = Trace(self._timeline, write)
+        self._chronicle = Chronicle(self._timeline, write)
         self._network = SimulatedNetwork(self._timeline)
-        self._storm = Storm(self._timeline, self._network, self._trace)
+        self._storm = Storm(self._timeline, self._network, self._chronicle)
         self._clients = self._timeline.chance("clients")
         self._fate = self._timeline.chance("fate")
         members = [birth.bank(index) for index in range(count)]
         tolerated = (count - 1) // 3
         self._twin = self._fate.choice(members) if tolerated and self._fate.random() < TWIN_SHARE else None
-        self.invariants = Invariants(count, self._twin, self._trace)
+        self.invariants = Invariants(count, self._twin, self._chronicle)
         names = [(member, member) for member in (*members, birth.OBSERVER)]
         if self._twin is not None:
             names.append((self._twin + "-twin", self._twin))
@@ -94,7 +94,7 @@ class Run:
         except Exception as error:  # noqa: BLE001 (I7: whatever comes out of a node is a finding, not our end)
             violation = f"I7: {type(error).__name__}: {error}"
             for line in traceback.format_exc().splitlines():
-                self._trace.say("", line)
+                self._chronicle.say("", line)
         return Result(
             seed=self._seed,
             nodes=self._count,
@@ -103,7 +103,7 @@ class Run:
             crash_count=self._storm.crash_count,
             progress_ms=self._progress_ms,
             virtual_ms=self._timeline.now_ms,
-            fingerprint=self._trace.fingerprint,
+            fingerprint=self._chronicle.fingerprint,
             violation=violation,
         )
 

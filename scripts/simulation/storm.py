@@ -1,10 +1,10 @@
 """The storm: faults of every kind, one after the other, at moments that nobody expects."""
 
+from scripts.simulation.chronicle import Chronicle
 from scripts.simulation.disk import SLOW_SYNC_MS_MAX, SYNC_MS_MAX
 from scripts.simulation.machine import Machine
 from scripts.simulation.network import Cut, SimulatedNetwork, Weather
 from scripts.simulation.timeline import Timeline
-from scripts.simulation.trace import Trace
 
 FAULT_MS = 1_500
 """Mean time between faults."""
@@ -19,11 +19,11 @@ FAULTS = ("weather", "crash", "crash", "part", "clock", "disk", "heal")
 class Storm:
     """Strikes machines and network until it is told to calm down."""
 
-    def __init__(self, timeline: Timeline, network: SimulatedNetwork, trace: Trace) -> None:
+    def __init__(self, timeline: Timeline, network: SimulatedNetwork, chronicle: Chronicle) -> None:
         self._timeline = timeline
         self._random = timeline.chance("storm")
         self._network = network
-        self._trace = trace
+        self._chronicle = chronicle
         self._is_over = False
         self.crash_count = 0
 
@@ -55,11 +55,11 @@ class Storm:
         elif kind == "clock":
             machine = self._random.choice(self._network.machines)
             machine.skew_ms = self._random.randint(-1, 1) * self._random.choice([2_000, 9_000, 15_000])
-            self._trace.say(machine.name, f"its clock is {machine.skew_ms} ms off")
+            self._chronicle.say(machine.name, f"its clock is {machine.skew_ms} ms off")
         elif kind == "disk":
             machine = self._random.choice(self._network.machines)
             machine.disk.sync_ms_max = SLOW_SYNC_MS_MAX
-            self._trace.say(machine.name, "its disk is slow")
+            self._chronicle.say(machine.name, "its disk is slow")
         else:
             self._heal()
         self.begin()
@@ -67,7 +67,7 @@ class Storm:
     def _change_weather(self) -> None:
         loss, repeats = self._random.uniform(0, 0.3), self._random.uniform(0, 0.5)
         self._network.weather = Weather(loss, repeats, self._random.choice([20, 100, 800, 5_000]))
-        self._trace.say("network", str(self._network.weather))
+        self._chronicle.say("network", str(self._network.weather))
 
     def _crash_some(self) -> None:
         """One machine, now and then all of them at once."""
@@ -85,11 +85,11 @@ class Storm:
             chosen = sorted(self._random.sample(members, self._random.randint(1, len(members) // 2)))
             cut = self._random.choice([Cut.BOTH, Cut.BOTH, Cut.OUTWARD, Cut.INWARD])
             self._network.part(chosen, cut)
-            self._trace.say("network", f"{', '.join(chosen)} cut off {cut.value}")
+            self._chronicle.say("network", f"{', '.join(chosen)} cut off {cut.value}")
 
     def _heal(self) -> None:
         self._network.heal()
         for machine in self._network.machines:
             machine.skew_ms = 0
             machine.disk.sync_ms_max = SYNC_MS_MAX
-        self._trace.say("network", "healed")
+        self._chronicle.say("network", "healed")

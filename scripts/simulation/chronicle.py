@@ -6,7 +6,7 @@ from hashlib import sha256
 from scripts.simulation.timeline import Timeline
 
 
-class Trace:
+class Chronicle:
     """Says what happened and when.
 
     :param write: takes each line; None when nobody reads.

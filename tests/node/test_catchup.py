@@ -1,0 +1,187 @@
+"""Catching up: whom to ask, what to believe, when to pass over."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from node import catchup
+from node.catchup import ANSWER_TIMEOUT_MS, PASSED_OVER_MS, REPEAT_MS, REQUEST_BLOCKS, CatchUp
+from node.timers import Timers
+from p2p import bulk
+from p2p.bulk import BulkKind, DecidedBlock
+from state.errors import Invalid
+from state.transaction import Transaction
+from tests.node.bench import LAG, ManualClock, Wire, empty_chain, grow, payments
+
+BODIES = payments(5)
+GROWN = grow(empty_chain(), [[body] for body in BODIES])
+
+
+class Trip:
+    """A node at some height that catches up."""
+
+    def __init__(self, height: int = 0) -> None:
+        self.height = height
+        self.clock = ManualClock()
+        self.timers = Timers(self.clock)
+        self.wire = Wire()
+        self.catch_up = CatchUp(self.clock, self.wire, self.timers, lambda: self.height + 1)
+
+    def asked(self) -> list[tuple[str | None, int]]:
+        """Who was asked, from which height on; forgets it."""
+        asked = []
+        for member, kind, payload in self.wire.sent:
+            first, count = bulk.decode_get_blocks(payload)
+            assert (kind, count) == (BulkKind.GET_BLOCKS, REQUEST_BLOCKS)
+            asked.append((member, first))
+        self.wire.sent.clear()
+        return asked
+
+    def take(self, peer: str, blocks: Sequence[DecidedBlock]) -> None:
+        """A peer's answer whose signatures are right."""
+        self.catch_up.add(self.catch_up.answered(peer, list(blocks)))
+
+    def decide_all(self, lag: int = LAG) -> list[int]:
+        """Decide what is here, as the driver does."""
+        decided = []
+        executed_height = self.height
+        while (item := self.catch_up.next(executed_height, lag)) is not None:
+            self.height = item.decided.block.height
+            decided.append(self.height)
+        self.catch_up.consider()
+        return decided
+
+
+def test_a_claim_is_a_reason_to_ask_one_peer() -> None:
+    trip = Trip()
+    trip.catch_up.claim("bank01", 0)
+    assert trip.asked() == []
+    trip.catch_up.claim("bank01", 5)
+    trip.catch_up.claim("bank02", 5)
+    assert trip.asked() == [("bank01", 1)]
+    assert trip.catch_up.target_height == 5
+
+
+def test_blocks_come_in_turn_and_no_further_than_execution_allows() -> None:
+    trip = Trip()
+    trip.catch_up.claim("bank01", 5)
+    trip.take("bank01", GROWN)
+    assert trip.catch_up.fetched_count == 5
+    assert trip.decide_all(lag=3) == [1, 2, 3]
+    assert trip.decide_all(lag=3) == [4, 5]
+    trip.asked()
+    trip.catch_up.claim("bank02", 5)
+    assert trip.asked() == []
+
+
+def test_nothing_is_asked_for_twice_while_signatures_are_checked() -> None:
+    trip = Trip()
+    trip.catch_up.claim("bank01", 5)
+    fetched = trip.catch_up.answered("bank01", GROWN[:2])
+    trip.catch_up.consider()
+    trip.catch_up.claim("bank02", 5)
+    assert trip.asked() == [("bank01", 1)]
+    trip.catch_up.add(fetched)
+    trip.catch_up.consider()
+    assert [first for _, first in trip.asked()] == [3]
+
+
+def test_what_was_decided_another_way_meanwhile_is_left_out() -> None:
+    trip = Trip()
+    trip.catch_up.claim("bank01", 5)
+    fetched = trip.catch_up.answered("bank01", GROWN)
+    trip.height = 2
+    trip.catch_up.add(fetched)
+    assert trip.decide_all() == [3, 4, 5]
+
+
+def spoilt(block: DecidedBlock, *transactions: Transaction) -> DecidedBlock:
+    return DecidedBlock(block.block, block.certificate, tuple(body.encoded for body in transactions))
+
+
+LIES = [
+    ("a gap", [GROWN[0], GROWN[2]], "bad_block: the blocks are not those that were asked for"),
+    ("from further up", [GROWN[1]], "bad_block: the blocks are not those that were asked for"),
+    ("nothing after all", [], "bad_block: the peer has not got what it said it had"),
+    ("other bodies", [spoilt(GROWN[0], BODIES[1])], "bad_block: the bodies are not those that the block lists"),
+    ("no bodies", [spoilt(GROWN[0])], "bad_block: the bodies are not those that the block lists"),
+]
+
+
+@pytest.mark.parametrize(("blocks", "reason"), [case[1:] for case in LIES], ids=[case[0] for case in LIES])
+def test_a_liar_is_passed_over(blocks: list[DecidedBlock], reason: str) -> None:
+    trip = Trip()
+    trip.catch_up.claim("bank01", 5)
+    trip.catch_up.claim("bank02", 5)
+    assert trip.asked() == [("bank01", 1)]
+    with pytest.raises(Invalid) as refused:
+        trip.catch_up.answered("bank01", blocks)
+    assert str(refused.value) == reason
+    trip.catch_up.pass_over("bank01")
+    assert trip.asked() == [("bank02", 1)]
+
+
+def test_an_answer_that_nobody_asked_for_is_refused() -> None:
+    trip = Trip()
+    trip.catch_up.claim("bank01", 5)
+    with pytest.raises(Invalid, match=r"^unknown: blocks that nobody asked for$"):
+        trip.catch_up.answered("bank02", GROWN)
+    trip.catch_up.answered("bank01", GROWN)
+    with pytest.raises(Invalid, match=r"^unknown: blocks that nobody asked for$"):
+        trip.catch_up.answered("bank01", GROWN)
+
+
+def test_who_stalls_is_passed_over_for_a_while() -> None:
+    trip = Trip()
+    trip.catch_up.claim("bank01", 5)
+    trip.catch_up.claim("bank02", 5)
+    trip.clock.pass_ms(trip.timers, ANSWER_TIMEOUT_MS - 1)
+    assert trip.asked() == [("bank01", 1)]
+    trip.clock.pass_ms(trip.timers, 1)
+    assert trip.asked() == [("bank02", 1)]
+    trip.catch_up.claim("bank01", 5)
+    trip.take("bank02", GROWN[:1])
+    assert trip.decide_all() == [1]
+    assert trip.asked() == [("bank02", 2)]
+    trip.clock.pass_ms(trip.timers, PASSED_OVER_MS)
+    trip.catch_up.claim("bank01", 6)
+    trip.catch_up.consider()
+    assert trip.asked()[-1] == ("bank01", 2)
+
+
+def test_with_nobody_else_whoever_was_passed_over_is_asked_again() -> None:
+    """Found by the simulator: one lost request left an observer of one validator behind for 30 s."""
+    trip = Trip()
+    trip.catch_up.claim("bank01", 5)
+    trip.clock.pass_ms(trip.timers, ANSWER_TIMEOUT_MS)
+    trip.asked()
+    trip.catch_up.claim("bank01", 5)
+    assert trip.asked() == [("bank01", 1)]
+    trip.catch_up.pass_over("bank01")
+    trip.catch_up.claim("bank01", 5)
+    assert trip.asked() == []
+    trip.clock.pass_ms(trip.timers, REPEAT_MS)
+    assert trip.asked() == [("bank01", 1)]
+
+
+def test_a_peer_that_leaves_takes_its_claim_along() -> None:
+    trip = Trip()
+    trip.catch_up.claim("bank01", 9)
+    trip.catch_up.claim("bank02", 5)
+    trip.asked()
+    trip.catch_up.left("bank01")
+    assert (trip.asked(), trip.catch_up.target_height) == ([("bank02", 1)], 5)
+    trip.catch_up.left("bank02")
+    assert (trip.asked(), trip.catch_up.target_height) == ([], 0)
+
+
+def test_no_more_is_fetched_than_memory_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catchup, "BUFFER_BYTES_MAX", 10)
+    trip = Trip()
+    trip.catch_up.claim("bank01", 5)
+    trip.take("bank01", GROWN[:2])
+    trip.asked()
+    trip.catch_up.consider()
+    assert trip.asked() == []
+    assert trip.decide_all() == [1, 2]
+    assert trip.asked() == [("bank01", 3)]
