@@ -30,7 +30,7 @@ from contracts.language.faults import ContractError, OutOfFuel
 from contracts.language.fuel import Meter
 from contracts.records import ResultRow, decode_row
 from state import merkle
-from state.codec import Value
+from state.codec import INT_MAX, Value
 from state.digest import NO_DIGEST
 from state.errors import Invalid, Reason
 from state.policy import Policy
@@ -124,7 +124,7 @@ class Reads:
 
     def account(self, address: str, first_asset: str = "", limit: int = 1_000) -> Account:
         """The account, with its balances from ``first_asset`` on. :raises Invalid: UNKNOWN."""
-        scope = self._scope("", QUERY_FUEL)
+        scope = self._scope("", INT_MAX)
         row = cast(AccountRow | None, scope.overlay.get(layout.account_key(address)))
         if row is None:
             raise Invalid(Reason.UNKNOWN, "no account has that address")

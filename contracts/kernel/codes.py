@@ -48,6 +48,7 @@ CODES: Final[dict[str, str]] = {
     "hold_not_due": "the hold has not expired yet",
     "hold_exceeded": "more than the hold reserves",
     "hold_unauthorised": "only the contract that made the hold resolves it",
+    "too_many_holds": "the account has as many holds of the asset that can expire as the kernel allows",
     "bad_expiry": "a hold's expiry lies after the block's time, or is 0 for none",
 }
 """code → what it means."""

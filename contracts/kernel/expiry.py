@@ -4,6 +4,7 @@ Adding a hold, removing one, and taking the first cost a few keys however many t
 knows its slot, so that one that is posted or voided leaves the heap at once.
 """
 
+from collections.abc import Iterator
 from typing import cast
 
 from contracts.kernel import layout
@@ -12,6 +13,15 @@ from state.overlay import Overlay
 
 Slot = tuple[int, str]
 """Expiry in ms, hold."""
+
+
+HOLDS_MAX = 4_096
+"""Holds of one account and asset that can expire: bounds what a look at the balance has to walk."""
+
+
+def is_full(overlay: Overlay[Row], address: str, asset: str) -> bool:
+    """Whether no other hold has room."""
+    return _count(overlay, address, asset) >= HOLDS_MAX
 
 
 def add(overlay: Overlay[Row], address: str, asset: str, expires_ms: int, hold: str) -> None:
@@ -47,6 +57,18 @@ def first_due(overlay: Overlay[Row], address: str, asset: str, time_ms: int) -> 
         return None
     expires_ms, hold = _read(overlay, address, asset, 0)
     return hold if expires_ms <= time_ms else None
+
+
+def due(overlay: Overlay[Row], address: str, asset: str, time_ms: int) -> Iterator[str]:
+    """All holds that expire at ``time_ms`` or before, in an order that follows from the heap alone."""
+    count = _count(overlay, address, asset)
+    slots = [0] if count else []
+    while slots:
+        slot = slots.pop()
+        expires_ms, hold = _read(overlay, address, asset, slot)
+        if expires_ms <= time_ms:
+            yield hold
+            slots += [below for below in (2 * slot + 1, 2 * slot + 2) if below < count]
 
 
 def _rise(overlay: Overlay[Row], address: str, asset: str, slot: int, entry: Slot) -> None:

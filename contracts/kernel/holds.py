@@ -2,7 +2,7 @@
 
 A hold moves an amount from available to held. It ends exactly once: posted, in full or in part, to its beneficiary
 (what is left goes back), voided, or expired. It is live while the block's time is before ``expires_ms`` (0: for
-ever); from then on it can't be posted, and whatever next looks at the balance finds the money free. Only the
+ever); from then on it can't be posted, and whatever looks at the balance finds the money free. Only the
 contract that made a hold posts or voids it; anyone may have an expired one released.
 """
 
@@ -28,7 +28,9 @@ def create(
     scope.account(beneficiary)
     if scope.overlay.get(layout.asset_key(asset)) is None:
         refuse("unknown_asset", f"no asset has the id {asset[:64]}")
-    ledger.balance(scope, account, asset)
+    ledger.release_due(scope, account, asset, amount)
+    if expires_ms and expiry.is_full(scope.overlay, account, asset):
+        refuse("too_many_holds")
     ledger.move(scope, {(account, asset): (-amount, amount)}, {})
     hold = f"{scope.transaction_id.hex()}.{scope.hold_count}"
     scope.hold_count += 1

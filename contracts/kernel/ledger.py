@@ -36,6 +36,12 @@ FUEL_PER_LEG = 1_800
 FUEL_PER_EXPIRY = 6_000
 """For each expired hold that is released on the way."""
 
+FUEL_PER_LOOK = 1_000
+"""For each expired hold that is not yet released, when somebody asks for the balance."""
+
+RELEASES_MIN = 4
+"""Expired holds that a debit releases whether it needs their money or not, so that none are left for long."""
+
 
 def journal(scope: Scope, legs: Sequence[Leg], purpose: str, reference: str = "") -> None:
     """Post ``legs`` together or not at all.
@@ -137,14 +143,17 @@ def available(scope: Scope, address: str, asset: str) -> int:
 
 
 def balance(scope: Scope, address: str, asset: str) -> BalanceRow:
-    """Available and held at the block's time: holds past their expiry are released first."""
+    """Available and held at the block's time: what holds past their expiry reserve is available. Writes nothing."""
     row = scope.overlay.get(layout.balance_key(address, asset))
     if row is None:
         return EMPTY_BALANCE
-    if row[1]:
-        release_due(scope, address, asset)
-        row = scope.overlay.get(layout.balance_key(address, asset))
-    return cast(BalanceRow, row)
+    free, held = cast(BalanceRow, row)
+    if held:
+        for hold in expiry.due(scope.overlay, address, asset, scope.time_ms):
+            scope.meter.charge(FUEL_PER_LOOK)
+            amount = cast(HoldRow, scope.overlay.get(layout.hold_key(hold)))[2]
+            free, held = free + amount, held - amount
+    return free, held
 
 
 def supply(scope: Scope, asset: str) -> int:
@@ -167,8 +176,9 @@ def move(scope: Scope, moves: Moves, minted: dict[str, int]) -> None:
         row = overlay.get(key)
         if row is None:
             row = EMPTY_BALANCE
-        elif row[1] and not held_change:
-            row = balance(scope, address, asset)
+        elif row[1] and change < 0 and not held_change:
+            release_due(scope, address, asset, -change)
+            row = overlay.get(key)
         free, held = cast(BalanceRow, row)
         before = free + held
         free += change
@@ -199,9 +209,16 @@ def move(scope: Scope, moves: Moves, minted: dict[str, int]) -> None:
         overlay.put(layout.supply_key(asset), (total,))
 
 
-def release_due(scope: Scope, address: str, asset: str) -> None:
-    """Give back what holds past their expiry still reserve. Expiry is a matter of block time, not of a call."""
+def release_due(scope: Scope, address: str, asset: str, needed: int) -> None:
+    """Give back what holds past their expiry still reserve, until ``needed`` is available or none is left.
+
+    Never all of them at any rate: a transaction has no room for the events of thousands.
+    """
+    key, count = layout.balance_key(address, asset), 0
     while (hold := expiry.first_due(scope.overlay, address, asset, scope.time_ms)) is not None:
+        if count >= RELEASES_MIN and cast(BalanceRow, scope.overlay.get(key))[0] >= needed:
+            break
+        count += 1
         scope.meter.charge(FUEL_PER_EXPIRY)
         release_expired(scope, hold, cast(HoldRow, scope.overlay.get(layout.hold_key(hold))))
 

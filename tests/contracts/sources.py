@@ -26,6 +26,18 @@ def expire(name: str) -> None:
     ledger.expire_hold(name)
 '''
 
+MANY_HOLDS = '''
+"""Holds by the dozen."""
+
+from hansa import Address, Amount, Asset, action, ctx, ledger
+
+
+@action
+def hold(asset: Asset, to: Address, count: int, expires_ms: int) -> None:
+    for index in range(count):
+        ledger.hold(asset, ctx.sender, 1, to, expires_ms, "escrow")
+'''
+
 NOTES = '''
 """Storage, events, nested calls and things that go wrong."""
 

@@ -20,8 +20,8 @@ from state.receipt import Receipt, receipts_root
 from state.store import Database
 from state.transaction import Call, sign
 from state.world import World
-from tests.contracts.network import CHAIN_ID, PARAMETERS, Chain, address_of, genesis_state, key_of
-from tests.contracts.sources import ESCROW, NOTES
+from tests.contracts.network import BLOCK_MS, CHAIN_ID, PARAMETERS, Chain, address_of, genesis_state, key_of
+from tests.contracts.sources import ESCROW, MANY_HOLDS, NOTES
 
 ROOT = Path(__file__).parent.parent.parent
 ANN, BOB, CID = map(address_of, ("ann", "bob", "cid"))
@@ -345,6 +345,23 @@ def test_contracts_are_listed(chain: Chain) -> None:
     assert source.startswith('"""Payments')
     account = chain.reads.account(chain.reads.contract("payments").address)
     assert (account.contract, account.policy, account.bank) == ("payments", None, "")
+
+
+def test_an_account_with_many_expired_holds_is_read() -> None:
+    noted = Chain.start(genesis_state([("many", MANY_HOLDS)])).furnish()
+    expires_ms = noted.time_ms + 10 * BLOCK_MS
+    for _ in range(3):
+        assert noted.send("bob", ("many", "hold", ["USD.alpine", ANN, 1_200, expires_ms])) == "ok"
+    assert noted.balance("bob", "USD.alpine") == 6_400
+    noted.block(time_ms=expires_ms)
+    root = noted.executor.world.root
+    assert noted.balance("bob", "USD.alpine") == 10_000
+    assert noted.reads.query("bank_money", "balance", ["USD.alpine", BOB]).value == 10_000
+    assert noted.executor.world.root == root
+    assert noted.send("ann", pay("bob", 1)) == "ok"
+    assert noted.send("bob", pay("ann", 6_500)) == "ok"
+    assert noted.balance("bob", "USD.alpine") == 3_501
+    assert all(entry.is_sound for entry in noted.reads.audit())
 
 
 def test_history_is_paged_newest_first(chain: Chain) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from contracts.genesis_state import write_genesis
 from contracts.host import LEDGER as LEDGER_TABLE
-from contracts.kernel import accounts, assets, holds, layout, ledger, members
+from contracts.kernel import accounts, assets, expiry, holds, layout, ledger, members
 from contracts.kernel.codes import CODES
 from contracts.kernel.currencies import DECIMALS
 from contracts.kernel.scope import Scope
@@ -346,6 +346,32 @@ def test_anyone_may_have_an_expired_hold_released(desk: Desk) -> None:
     assert desk.overlay.get(layout.balance_key(ANN, A)) == (950, 50)
     assert balances(desk, (ANN, A)) == [(1_000, 0)]
     assert holds.status(desk.scope(), second) == "expired"
+
+
+def test_no_number_of_expired_holds_locks_an_account(desk: Desk) -> None:
+    funded(desk, 10_000)
+    maker = desk.scope("ann", contract="spender")
+    for number in range(expiry.HOLDS_MAX):
+        maker.events.clear()
+        maker.event_bytes = 0
+        holds.create(maker, A, ANN, 1, BOB, GENESIS_MS + 10 + number % 3, "order", "")
+    assert code_of(lambda: holds.create(maker, A, ANN, 1, BOB, GENESIS_MS + 10, "order", "")) == "too_many_holds"
+    assert code_of(lambda: holds.create(maker, A, ANN, 1, BOB, 0, "order", "")) == "ok"
+    desk.time_ms += 20
+    looking = desk.scope()
+    assert ledger.balance(looking, ANN, A) == (9_999, 1)
+    assert looking.events == [], "who looks changes nothing"
+    ledger.mint(desk.scope("alpine"), A, ANN, 1, "deposit", "")
+    paying = desk.scope("ann")
+    ledger.transfer(paying, A, ANN, BOB, 1, "payment", "")
+    assert len(paying.events) == ledger.RELEASES_MIN + 1
+    paying = desk.scope("ann")
+    ledger.transfer(paying, A, ANN, BOB, 7_000, "payment", "")
+    paying.settle()
+    assert balances(desk, (ANN, A), (BOB, A)) == [(2_999, 1), (7_001, 0)]
+    assert code_of(lambda: ledger.transfer(desk.scope("ann"), A, ANN, BOB, 9_999, "payment", "")) != "ok"
+    free, held = desk.overlay.get(layout.balance_key(ANN, A))  # type: ignore[misc]
+    assert free + held == 3_000
 
 
 def test_a_hold_past_its_time_can_still_be_voided(desk: Desk) -> None:
