@@ -154,12 +154,9 @@ def _play(network: Network, record: Record) -> list[float]:
     record.tell(
         f"{len(book.customers)} accounts of {len(payments)} payments have keys of their own; nodes are starting"
     )
-    rows = [payment_transaction(network, book, row) for row in range(len(payments))]
-    record.tell(f"{len(rows)} payments are signed, each by its payer's own key")
     devnet.await_ready(network.places, READY_SECONDS_MAX)
     record.tell("four validators and the observer are ready")
-    _open_accounts(network, book, record)
-    _first_payment(network, rows[0], record)
+    rows = _open_accounts(network, book, record)
     killed = _killed(network)
     replay, restart_height = _replay(network, rows, killed, record)
     wanted = demo_checks.expected(PAYMENTS_FILE, len(rows), len(network.banks))
@@ -192,26 +189,43 @@ def _killed(network: Network) -> Bank:
     return network.banks[2]
 
 
-def _open_accounts(network: Network, book: Book, record: Record) -> None:
-    """Money of each bank, settlement money, customers and what they own at first."""
-    _all_final(network, money_transactions(network, book, REMITTANCE), "money is created", record)
-    batches = batch_transactions(network, book)
-    _all_final(network, batches, "customers registered and funded", record)
-    record.tell(f"{len(book.everybody)} customers are registered and funded, in {len(batches)} batches of their banks")
-
-
-def _all_final(network: Network, made: list[tuple[Bank, Transaction]], name: str, record: Record) -> None:
-    """Send each to its bank's own validator and wait for all. :raises Stopped: one failed."""
+def _open_accounts(network: Network, book: Book, record: Record) -> list[Transaction]:
+    """Money, customers, what they own at first, and one early payment; the signed rows of the file."""
     clients = {bank.id: SyncClient([bank.place.url], PATIENT) for bank in network.banks}
-    clients[network.agent.id] = clients[network.banks[0].id]
+    clients[network.agent.id] = clients[network.banks[0].id]  # an observer takes no transactions
+    _all_final(clients, _send(clients, money_transactions(network, book, REMITTANCE)), "money is created", record)
+    row = book.payments[0]
+    early = [book.customers[row.payer], book.customers[row.payee]]
+    _all_final(clients, _send(clients, batch_transactions(network, early)), "first customers", record)
+    first = payment_transaction(network, book, 0)
+    _all_final(clients, _send(clients, [(network.banks[0], first)]), "first payment", record)
+    record.tell(f"first final payment after {record.seconds:.1f} s")
+    batches = batch_transactions(network, [customer for customer in book.everybody if customer not in early])
+    sent = _send(clients, batches)
+    rows = [first, *(payment_transaction(network, book, number) for number in range(1, len(book.payments)))]
+    record.tell(f"{len(rows)} payments are signed, each by its payer's own key")
+    _all_final(clients, sent, "customers registered and funded", record)
+    record.tell(f"{len(book.everybody)} customers are registered and funded, in {len(batches)} batches of their banks")
+    return rows
+
+
+def _send(clients: dict[str, SyncClient], made: list[tuple[Bank, Transaction]]) -> list[tuple[str, Transaction, float]]:
+    """Hand each to its bank's own validator; with whom, and when."""
     sent = []
-    for bank, transaction_ in made:
-        sent.append((bank, transaction_, time.monotonic()))
-        clients[bank.id].tx_submit(transaction_.encoded)
-    for bank, transaction_, began in sent:
-        answer = clients[bank.id].submit_and_wait(transaction_, WAIT_MS)
-        _must_be_ok(f"{bank.id}: {name}", answer.receipt)
-        record.step(f"{bank.id}: {name}", "0x" + transaction_.id.hex(), began)
+    for bank, signed in made:
+        sent.append((bank.id, signed, time.monotonic()))
+        clients[bank.id].tx_submit(signed.encoded)
+    return sent
+
+
+def _all_final(
+    clients: dict[str, SyncClient], sent: list[tuple[str, Transaction, float]], name: str, record: Record
+) -> None:
+    """Wait for what was sent. :raises Stopped: one failed."""
+    for bank, signed, began in sent:
+        answer = clients[bank].submit_and_wait(signed, WAIT_MS)
+        _must_be_ok(f"{bank}: {name}", answer.receipt)
+        record.step(f"{bank}: {name}", "0x" + signed.id.hex(), began)
 
 
 def _must_be_ok(what: str, receipt: ReceiptAnswer | None) -> None:
@@ -221,20 +235,10 @@ def _must_be_ok(what: str, receipt: ReceiptAnswer | None) -> None:
         raise Stopped(f"{what} failed: {receipt.code}: {receipt.message}")
 
 
-def _first_payment(network: Network, row: Transaction, record: Record) -> None:
-    """Row 0 alone, so that its finality is that of a quiet network."""
-    with SyncClient([network.urls[0]], PATIENT) as client:
-        began = time.monotonic()
-        answer = client.submit_and_wait(row, WAIT_MS)
-        _must_be_ok("the first payment", answer.receipt)
-        record.step("first payment", "0x" + row.id.hex(), began)
-    record.tell(f"first final payment after {record.seconds:.1f} s")
-
-
 def _replay(network: Network, rows: list[Transaction], killed: Bank, record: Record) -> tuple[Replay, int]:
     """All rows, with an outage in their midst; the replay, and the network's height when the node came back."""
     first = int(_status(network.urls[0]).height)
-    replay = Replay(network.urls, rows, first)
+    replay = Replay(network.urls, rows, 1, first)
     told = 0
 
     def tell(count: int) -> None:
@@ -324,7 +328,10 @@ def _status(url: str) -> NodeStatus:
 
 
 def _tell_endpoints(network: Network) -> None:
-    table([("node", "JSON-RPC", "home"), *((p.member, p.url, str(p.home.path)) for p in network.places)])
+    lines = [("node", "JSON-RPC, /readyz, /metrics", "other nodes", "home")]
+    for bank in (*network.banks, network.agent):
+        lines.append((bank.id, bank.place.url, f"{bank.member.host}:{bank.member.port}", str(bank.place.home.path)))
+    table(lines)
     stop = demo_network.quoted("./scripts/hansa", "devnet", "down", "--dir", str(network.directory))
     print(f"\nThe network is up. Ask it: ./scripts/hansa status --url {network.observer}\nStop it: {stop}")
 

@@ -156,11 +156,11 @@ def money_transactions(network: Network, book: Book, extra: int) -> list[tuple[B
     return [*created, (agent, transaction(network, agent.address, [agent.key], issues, BATCH_FUEL))]
 
 
-def batch_transactions(network: Network, book: Book) -> list[tuple[Bank, Transaction]]:
-    """Each bank registers its customers in batches, and credits in the same transaction what they deposited."""
+def batch_transactions(network: Network, customers: Sequence[Customer]) -> list[tuple[Bank, Transaction]]:
+    """Each bank registers customers in batches, and credits in the same transaction what they deposited."""
     made = []
     for bank in network.banks:
-        own = [customer for customer in book.everybody if customer.bank is bank]
+        own = [customer for customer in customers if customer.bank is bank]
         for start in range(0, len(own), CUSTOMERS_PER_BATCH):
             batch = own[start : start + CUSTOMERS_PER_BATCH]
             named: list[Value] = [[customer.key.public, customer.salt] for customer in batch]

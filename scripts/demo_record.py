@@ -92,12 +92,21 @@ class Record:
                 lines.append((f"{len(ordered)} payments, {label}", f"{value:.0f}", ""))
         table(lines)
         table([("node", "height", "state root"), *((node.name, node.height, node.state_root) for node in self.nodes)])
-        table([("check", "", "detail"), *((c.name, "holds" if c.ok else "FAILED", c.detail) for c in self.checks)])
+        table([("check", "", "detail"), *map(_line, self.checks)])
         sys.stdout.flush()
 
 
 ROW = "payment"
 """Name of the steps of the replayed rows: each is in the JSON, none has a line of its own in the table."""
+
+
+DETAIL_CHARS_MAX = 88
+"""Details were told in full when they were found."""
+
+
+def _line(check: Check) -> tuple[str, str, str]:
+    detail = check.detail if len(check.detail) <= DETAIL_CHARS_MAX else check.detail[:DETAIL_CHARS_MAX] + "…"
+    return check.name, "holds" if check.ok else "FAILED", detail
 
 
 def table(lines: Sequence[tuple[str, ...]]) -> None:

@@ -32,11 +32,15 @@ ONCE = Policy(timeout_seconds=15.0, rounds_max=1)
 class Replay:
     """Sender threads, one a validator, and one that watches blocks."""
 
-    def __init__(self, urls: Sequence[str], rows: Sequence[Transaction], watched_from: int) -> None:
-        """:param watched_from: first height in which a row may be found."""
+    def __init__(self, urls: Sequence[str], rows: Sequence[Transaction], first_row: int, watched_from: int) -> None:
+        """
+        :param first_row: rows before it are final already.
+        :param watched_from: first height in which a row may be found.
+        """
         self._urls = tuple(urls)
         self._rows = rows
-        self._index = {transaction.id: number for number, transaction in enumerate(rows)}
+        self._first_row = first_row
+        self._index = {rows[number].id: number for number in range(first_row, len(rows))}
         self.sent: list[float | None] = [None] * len(rows)
         """When each row was first sent, monotonic seconds."""
         self.final: list[float | None] = [None] * len(rows)
@@ -44,7 +48,7 @@ class Replay:
         """Rows that another validator than theirs took, because theirs was down."""
         self.resent = 0
         self._tried: list[float] = [0.0] * len(rows)
-        self._final_count = self._sent_count = 0
+        self._final_count = self._sent_count = first_row
         self._released = len(rows)
         self._changed = threading.Condition()
         self._ended = False
@@ -109,7 +113,7 @@ class Replay:
 
     def _send(self, own: int) -> None:
         """The rows of one validator, in order."""
-        mine = range(own, len(self._rows), len(self._urls))
+        mine = [row for row in range(own, len(self._rows), len(self._urls)) if row >= self._first_row]
         clients = [SyncClient([url], ONCE) for url in self._urls]
         for start in range(0, len(mine), ROWS_PER_REQUEST):
             chunk = mine[start : start + ROWS_PER_REQUEST]
