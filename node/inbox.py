@@ -1,17 +1,18 @@
 """The inbox and its one reader: events in, the driver's turns out.
 
-Everything that a driver hears of comes through here. Transactions and other bulk stand in a line of their own, which
-is served when nothing else waits: however many payments flood in, votes are counted and timers fire in time. Each
-line keeps its order. A drain handles events for a few milliseconds, then lets the loop look after sockets before it
-goes on. What the driver asked for itself is never dropped; what peers send is, when more waits than the node can
-handle: agreement sends again what matters.
+Everything that a driver hears of comes through here, in order. A drain handles events for a few milliseconds, then
+lets the loop look after sockets before it goes on. What the driver asked for itself is never dropped; what peers send
+is, when more waits than the node can handle: agreement sends again what matters.
+
+Tried and left: serving votes before bulk. Proposals then outrun the bodies that arrived before them, which are asked
+for again, and a network under more load than it can carry comes to a stand.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Callable
 
-from node.seams import BulkFrame, Event, Submitted, Verified, VoteFrame
+from node.seams import BulkFrame, Event, VoteFrame
 
 INBOX_BYTES_MAX = 64 * 1024 * 1024
 """Payloads of peers that wait, bytes."""
@@ -34,8 +35,7 @@ class Inbox:
         self._loop = asyncio.get_running_loop()
         self._failed = failed
         self._handle: Callable[[Event], None] | None = None
-        self._urgent: deque[Event] = deque()
-        self._bulk: deque[Event] = deque()
+        self._events: deque[Event] = deque()
         self._bytes = 0
         self._is_scheduled = False
         self._is_closed = False
@@ -50,8 +50,7 @@ class Inbox:
     def close(self) -> None:
         """Handle nothing any more."""
         self._is_closed = True
-        self._urgent.clear()
-        self._bulk.clear()
+        self._events.clear()
 
     def post(self, event: Event) -> None:
         """Put an event in; it is handled soon, never within this call."""
@@ -61,7 +60,7 @@ class Inbox:
                 self.dropped_count += 1
                 return
             self._bytes += size
-        (self._bulk if isinstance(event, BulkFrame | Submitted | Verified) else self._urgent).append(event)
+        self._events.append(event)
         self._schedule()
 
     def post_from_thread(self, event: Event) -> None:
@@ -74,10 +73,10 @@ class Inbox:
     @property
     def waiting_count(self) -> int:
         """Events that wait."""
-        return len(self._urgent) + len(self._bulk)
+        return len(self._events)
 
     def _schedule(self) -> None:
-        if (self._urgent or self._bulk) and not self._is_scheduled and not self._is_closed and self._handle is not None:
+        if self._events and not self._is_scheduled and not self._is_closed and self._handle is not None:
             self._is_scheduled = True
             self._loop.call_soon(self._drain)
 
@@ -85,8 +84,8 @@ class Inbox:
         assert self._handle is not None
         self._is_scheduled = False
         until = self._loop.time() + DRAIN_SECONDS_MAX
-        while (line := self._urgent or self._bulk) and not self._is_closed:
-            event = line.popleft()
+        while self._events and not self._is_closed:
+            event = self._events.popleft()
             if isinstance(event, VoteFrame | BulkFrame):
                 self._bytes -= len(event.payload) + FRAME_BYTES
             try:

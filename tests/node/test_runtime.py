@@ -25,7 +25,6 @@ from node.seams import (
     Failed,
     PeerJoined,
     PeerLeft,
-    Submitted,
     Synced,
     TimerFired,
     Verified,
@@ -91,17 +90,6 @@ async def test_peers_frames_are_dropped_when_too_much_waits(monkeypatch: pytest.
     await asyncio.sleep(0.01)
     sink.inbox.post(VoteFrame("alpha", bytes(10)))
     assert len(await sink.wait()) == 5
-
-
-async def test_votes_and_timers_pass_bulk_by() -> None:
-    sink = Sink(6)
-    bulk = [BulkFrame("alpha", 1, b"payments"), Submitted(1, ()), Verified(2, ())]
-    urgent = [VoteFrame("alpha", b"vote"), TimerFired("view", 1), Synced(3)]
-    for left, right in zip(bulk, urgent, strict=True):
-        sink.inbox.post(left)
-        sink.inbox.post(right)
-    sink.open()
-    assert await sink.wait() == [*urgent, *bulk]
 
 
 async def test_the_loop_has_its_turn_while_events_wait(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,9 +229,9 @@ async def test_links_speak_of_members(caplog: pytest.LogCaptureFixture) -> None:
         PeerJoined("alpha", 5, b"vote"),
         VoteFrame("alpha", b"vote"),
         VoteFrame("watch", inquiry),
-        PeerLeft("alpha"),
         BulkFrame("watch", BulkKind.GET_BLOCKS, b"ask"),
         BulkFrame("alpha", BulkKind.TRANSACTIONS, b"payments"),
+        PeerLeft("alpha"),
     ]
     assert links.refused_count == 2
     assert caplog.messages == ["an observer sent what only validators may"] * 2
