@@ -17,6 +17,9 @@ from state.transaction import Transaction
 OVERHEAD_BYTES = 1_024
 """What an entry takes up beside its encoded bytes: objects, dictionary and heap slots (measured, rounded up)."""
 
+EXPIRIES_SLACK = 1_024
+"""Expiries of transactions that are gone: beyond so many, and as many as are pending, they are cleared away."""
+
 EXPIRED_REMEMBERED_MAX = 65_536
 """How many ids of expired transactions are remembered, so that their senders are told ``expired``, not ``unknown``."""
 
@@ -140,6 +143,7 @@ class Pool:
             self._sender_bytes[sender] = left
         else:
             del self._sender_bytes[sender]
-        if not self._transactions:
-            self._expiries.clear()
+        if len(self._expiries) > 2 * len(self._transactions) + EXPIRIES_SLACK:
+            self._expiries = [(held.body.valid_until_ms, held.id) for held in self._transactions.values()]
+            heapq.heapify(self._expiries)
         return True

@@ -51,7 +51,7 @@ class Desk:
             self.chain,
             self.pool,
             lambda items, then: then([item.has_valid_signatures() for item in items]),
-            lambda _: self.delivery.advance() if hasattr(self, "delivery") else None,
+            lambda _: self.delivery.advance(),
         )
         self.delivery = Delivery(
             PARAMETERS, self.chain, self.door, self.wire, self.timers, self.answers.append, self._deliver

@@ -2,6 +2,7 @@
 
 import pytest
 
+from node import pool as pool_module
 from node.pool import OVERHEAD_BYTES, Pool, PoolLimits
 from state.errors import Invalid, Reason
 from state.keys import KeyPair
@@ -105,3 +106,15 @@ def test_what_ran_out_of_time_is_remembered_as_expired() -> None:
     assert pool.has_expired(early.id)
     assert not pool.has_expired(late.id)
     assert list(pool) == [late]
+
+
+def test_a_stream_of_transactions_leaves_no_expiries_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_module, "EXPIRIES_SLACK", 10)
+    pool = Pool()
+    lasting = make(0, valid_until_ms=500)
+    pool.add(lasting)
+    for number in range(1, 101):
+        pool.add(make(number))
+        pool.forget([make(number).id])
+        assert len(pool._expiries) <= 12
+    assert pool.expire(501) == [lasting.id]

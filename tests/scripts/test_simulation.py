@@ -1,0 +1,115 @@
+"""The simulator: it is deterministic, it says what it found, and it catches each bug that is planted."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scripts.simulation.run import Run
+from tests.scripts import planted
+from tests.scripts.planted import Plant
+
+ROOT = Path(__file__).parent.parent.parent
+
+CAUGHT: list[tuple[Plant, int, int, str]] = [
+    (planted.votes_are_not_recorded, 1, 1, "I2: bank00 sent Proposal"),
+    (planted.votes_leave_before_the_sync, 1, 1, "I2: bank00 sent Proposal"),
+    (planted.one_node_executes_differently, 1, 4, "I4: bank02 has another state at 5"),
+    (planted.quorum_is_one_too_small, 2, 4, "I1: "),
+    (planted.votes_are_forgotten_at_a_restart, 2, 4, "I2: "),
+    (planted.kept_bodies_are_dropped_at_a_restart, 11, 4, "I6: "),
+]
+"""Each with the first seed and size that showed it."""
+
+
+def simulate(*arguments: str, hash_seed: str = "0") -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own."""
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+    command = [sys.executable, "-m", "scripts.simulation", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize(("plant", "seed", "nodes", "said"), CAUGHT, ids=[case[0].__name__ for case in CAUGHT])
+def test_a_planted_bug_is_caught(
+    plant: Plant, seed: int, nodes: int, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(monkeypatch)
+    violation = Run(seed, nodes).result().violation
+    assert violation is not None
+    assert violation.startswith(said)
+
+
+def test_one_seed_is_one_run_to_the_byte() -> None:
+    runs = [simulate("--seeds", "1", "--first-seed", "3", "--trace", hash_seed=hash_seed) for hash_seed in ("1", "2")]
+    told = [run.stdout.splitlines()[:-1] for run in runs]  # the last line says how long it took
+    assert told[0] == told[1]
+    assert len(told[0]) > 100
+    assert told[0][-1].endswith(": ok")
+    assert [run.returncode for run in runs] == [0, 0]
+
+
+def test_another_seed_is_another_run() -> None:
+    fingerprints = {Run(seed, 1).result().fingerprint for seed in (1, 2, 2)}
+    assert len(fingerprints) == 2
+
+
+def test_a_violation_is_named_with_the_seed_that_shows_it_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from scripts.simulation.__main__ import main
+
+    planted.votes_leave_before_the_sync(monkeypatch)
+    assert main(["--seeds", "1", "--first-seed", "7", "--nodes", "1"]) == 1
+    said = capsys.readouterr().out.splitlines()
+    assert "before its record was durable" in said[0]
+    assert said[1] == "  again: ./scripts/simulate --seeds 1 --first-seed 7 --nodes 1 --trace"
+    assert said[2].startswith("0 of 1 runs hold every invariant")
+
+
+def test_what_comes_out_of_a_node_unhandled_is_a_violation(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("planted")
+
+    monkeypatch.setattr("node.driver.Driver._deliver", fail)
+    told: list[str] = []
+    assert Run(1, 1, told.append).result().violation == "I7: ZeroDivisionError: planted"
+    assert told[-1].endswith("ZeroDivisionError: planted")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--seeds", "0"], "'0' is no whole number above 0"),
+        (["--nodes", "4,x"], "'x' is no whole number above 0"),
+        (["--nodes", "33"], "a network has 1 to 32 validators"),
+    ],
+)
+def test_a_wrong_argument_is_named(arguments: list[str], said: str) -> None:
+    run = simulate(*arguments)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert run.stderr.endswith(f"{said}\n")
+
+
+def test_a_reader_that_goes_away_ends_it_quietly() -> None:
+    command = [sys.executable, "-m", "scripts.simulation", "--nodes", "1", "--trace"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.readline()
+        running.stdout.close()
+        assert running.wait(60) == 141
+        assert running.stderr.read() == b""
+
+
+def test_an_interrupt_ends_it_quietly() -> None:
+    command = [sys.executable, "-m", "scripts.simulation", "--nodes", "1", "--trace"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.readline()
+        running.send_signal(signal.SIGINT)
+        _, errors = running.communicate(timeout=60)
+        assert (running.returncode, errors) == (130, b"")
