@@ -1,16 +1,16 @@
-"""``hansa start``, ``status``, ``contract check`` and ``verify``: one node, one file, one directory."""
+"""``hansa start``, ``status``, ``contract check`` and ``verify``: one node, one file, one directory.
 
+What only one command needs is imported in it, so that the others don't wait for it.
+"""
+
+import contextlib
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from contracts.language.report import as_json, as_lines, check_report
-from node import verification
 from node.cli_settings import Exit, Settings, command, example, rows
 from rpc.client import Policy, SyncClient
 from state.errors import Invalid, Reason
@@ -32,7 +32,7 @@ def start(settings: Settings) -> int:
     if not home.genesis.exists():
         detail = f"{home.path} has no genesis document: hansa genesis adopt genesis.json --home {home.path}"
         raise Invalid(Reason.UNKNOWN, detail)
-    from node import daemon  # here, because no other command needs the node's own libraries
+    from node import daemon
 
     return daemon.run(home.path)
 
@@ -59,6 +59,8 @@ def contract() -> None:
 @command
 def check(settings: Settings, file: Path) -> int:
     """Whether the network would accept this contract, and every reason why not."""
+    from contracts.language.report import as_json, as_lines, check_report
+
     with file.open("rb") as source:
         findings = check_report(source.read(SOURCE_BYTES_READ_MAX))
     settings.answer(as_json(str(file), findings), as_lines(str(file), findings))
@@ -73,10 +75,11 @@ def verify(settings: Settings) -> None:
     Nothing in the directory is changed, and nothing in it is believed: blocks, certificates and signatures are
     checked, every transaction is executed again.
     """
+    from node import verification
+
     home, began = settings.home, time.monotonic()
-    console = Console(stderr=True)
-    with _bar(console) as bar:
-        found = verification.verify(home, _on_terminal(bar) if console.is_terminal else _in_lines())
+    with _progress() as tell:
+        found = verification.verify(home, tell)
     seconds = time.monotonic() - began
     settings.answer(
         {
@@ -109,20 +112,19 @@ def verify(settings: Settings) -> None:
     )
 
 
-def _bar(console: Console) -> Progress:
-    return Progress(
-        TextColumn("verifying"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    )
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal, a few lines elsewhere; both on standard error."""
+    if not sys.stderr.isatty():
+        yield _in_lines()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-
-def _on_terminal(bar: Progress) -> Callable[[int, int], None]:
-    task = bar.add_task("blocks", total=None)
-    return lambda height, last: bar.update(task, completed=height, total=last)
+    columns = (TextColumn("verifying"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("blocks", total=None)
+        yield lambda height, last: bar.update(task, completed=height, total=last)
 
 
 def _in_lines() -> Callable[[int, int], None]:

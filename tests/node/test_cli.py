@@ -161,7 +161,7 @@ def test_a_fault_of_ours_is_a_sentence(monkeypatch: pytest.MonkeyPatch, capsys: 
     def fail(*_: object) -> None:
         raise RuntimeError("something unforeseen")
 
-    monkeypatch.setattr("node.cli_inspect.check_report", fail)
+    monkeypatch.setattr("contracts.language.report.check_report", fail)
     monkeypatch.delenv(cli.FAULT_ENVIRONMENT, raising=False)
     assert main(["contract", "check", __file__]) == 1
     told = "hansa: a fault in Hansa itself (RuntimeError: something unforeseen). Set HANSA_TRACEBACK=1 for all of it.\n"
