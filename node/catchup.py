@@ -92,6 +92,12 @@ class CatchUp:
             self._asked = None
             self.consider()
 
+    def heard_from_now(self, peer: str) -> None:
+        """The peer's bulk link has come up: what it was asked before then never reached it."""
+        if self._asked == peer:
+            self._asked = None
+        self.consider()
+
     def consider(self) -> None:
         """Ask for more if something is missing and nobody has been asked."""
         first = self._next_height() + len(self._buffer)

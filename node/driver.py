@@ -118,6 +118,7 @@ class Driver:
         self._handlers: dict[type, Callable[..., None]] = {
             seams.PeerJoined: self._peer_joined,
             seams.PeerLeft: self._peer_left,
+            seams.BulkUp: self._bulk_up,
             seams.VoteFrame: self._vote_frame,
             seams.BulkFrame: self._bulk_frame,
             seams.Submitted: self._submitted,
@@ -321,6 +322,9 @@ class Driver:
 
     def _peer_left(self, event: seams.PeerLeft) -> None:
         self.catch_up.left(event.member)
+
+    def _bulk_up(self, event: seams.BulkUp) -> None:
+        self.catch_up.heard_from_now(event.member)
 
     def _ask_guard(self, member: str | None, newest_vote: bytes) -> None:
         if self._guard is None:

@@ -13,7 +13,7 @@ from consensus import messages
 from consensus.messages import CertifiedMessage, DecidedMessage, Inquiry
 from node.inbox import Inbox
 from node.journal import FileJournal
-from node.seams import BulkFrame, Failed, PeerJoined, PeerLeft, Synced, TimerFired, Verified, VoteFrame
+from node.seams import BulkFrame, BulkUp, Failed, PeerJoined, PeerLeft, Synced, TimerFired, Verified, VoteFrame
 from p2p.bulk import BulkKind
 from p2p.frame import LinkKind, Role
 from p2p.network import PeerNetwork
@@ -142,7 +142,8 @@ class PeerLinks:
         if isinstance(event, Received):
             self._received(member, event)
         elif event.link_kind is LinkKind.BULK:
-            return
+            if isinstance(event, PeerUp):
+                self._inbox.post(BulkUp(member))
         elif isinstance(event, PeerUp):
             self._linked[member] = None
             self._inbox.post(PeerJoined(member, event.hello.height, event.hello.newest_vote))

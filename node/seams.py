@@ -38,6 +38,13 @@ class PeerLeft:
 
 
 @dataclass(frozen=True, slots=True)
+class BulkUp:
+    """A peer's bulk link is up; it comes up by itself, often after the votes link. What went to it before is lost."""
+
+    member: str
+
+
+@dataclass(frozen=True, slots=True)
 class VoteFrame:
     """A message of agreement from a peer, as it travelled."""
 
@@ -103,7 +110,17 @@ class Failed:
 
 
 Event: TypeAlias = (
-    PeerJoined | PeerLeft | VoteFrame | BulkFrame | Submitted | Verified | Synced | Executed | TimerFired | Failed
+    PeerJoined
+    | PeerLeft
+    | BulkUp
+    | VoteFrame
+    | BulkFrame
+    | Submitted
+    | Verified
+    | Synced
+    | Executed
+    | TimerFired
+    | Failed
 )
 
 

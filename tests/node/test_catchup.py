@@ -175,6 +175,18 @@ def test_a_peer_that_leaves_takes_its_claim_along() -> None:
     assert (trip.asked(), trip.catch_up.target_height) == ([], 0)
 
 
+def test_what_went_to_a_link_that_was_not_up_is_asked_again() -> None:
+    trip = Trip()
+    trip.catch_up.claim("bank01", 5)
+    trip.catch_up.heard_from_now("bank02")
+    assert trip.asked() == [("bank01", 1)]
+    trip.catch_up.heard_from_now("bank01")
+    assert trip.asked() == [("bank01", 1)]
+    trip.take("bank01", GROWN)
+    trip.catch_up.heard_from_now("bank01")
+    assert trip.asked() == []
+
+
 def test_no_more_is_fetched_than_memory_allows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catchup, "BUFFER_BYTES_MAX", 10)
     trip = Trip()

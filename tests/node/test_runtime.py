@@ -21,6 +21,7 @@ from node.notices import Notices, Waiters
 from node.runtime import AsyncClock, InlineVerifier, PeerLinks, open_journal
 from node.seams import (
     BulkFrame,
+    BulkUp,
     Event,
     Failed,
     PeerJoined,
@@ -205,7 +206,7 @@ async def test_links_speak_of_members(caplog: pytest.LogCaptureFixture) -> None:
         Peer(bytes([1]) * 32, "alpha", "127.0.0.1", 1, b"", Role.VALIDATOR),
         Peer(bytes([2]) * 32, "watch", "127.0.0.1", 2, b"", Role.OBSERVER),
     ]
-    sink = Sink(6).open()
+    sink = Sink(7).open()
     links = PeerLinks(peers, sink.inbox, logging.getLogger("hansa.test"))
     links.send_vote("alpha", b"before the network is there")
     alpha, watch = bytes([1]) * 32, bytes([2]) * 32
@@ -227,6 +228,7 @@ async def test_links_speak_of_members(caplog: pytest.LogCaptureFixture) -> None:
     assert links.linked == ()
     assert await sink.wait() == [
         PeerJoined("alpha", 5, b"vote"),
+        BulkUp("alpha"),
         VoteFrame("alpha", b"vote"),
         VoteFrame("watch", inquiry),
         BulkFrame("watch", BulkKind.GET_BLOCKS, b"ask"),
