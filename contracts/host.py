@@ -31,6 +31,16 @@ KEY_BYTES_MAX = 1_024
 BYTE_FUEL = 4
 """For each byte of a value that is stored or emitted, beside the language's own price: it is hashed and kept."""
 
+READ_FUEL = 300
+"""For each key that is read, beside the language's own price: the disk is asked (measured: 6 µs with it)."""
+
+KEY_FUEL = 1_500
+"""For each key that is written, as the ledger's own functions pay: it is hashed into the tree, and what it had before
+is read and kept. With ``BYTE_FUEL`` it bounds the memory that a block's writes take."""
+
+EVENT_FUEL = 800
+"""For each event: it is kept, hashed and encoded with the block."""
+
 ATOM_BYTES = 9
 """What an atom takes at most, beside the letters of a text."""
 
@@ -55,23 +65,27 @@ class ContractHost:
 
     def storage_get(self, field: str, key: StorageKey | None) -> Plain:
         """The stored value, None where there is none."""
+        self._scope.meter.charge(READ_FUEL)
         row = self._scope.overlay.get(self._key(field, key))
         return None if row is None else thawed(row[0])
 
     def storage_put(self, field: str, key: StorageKey | None, value: Plain) -> None:
         """Keep a value. :raises ContractError: too_large."""
         frozen, size = frozen_value(value)
-        self._scope.meter.charge(BYTE_FUEL * size)
-        self._scope.overlay.put(self._key(field, key), (frozen,))
+        name = self._key(field, key)
+        self._scope.meter.charge(KEY_FUEL + BYTE_FUEL * (size + len(name)))
+        self._scope.overlay.put(name, (frozen,))
 
     def storage_delete(self, field: str, key: StorageKey | None) -> None:
         """Forget a value."""
-        self._scope.overlay.delete(self._key(field, key))
+        name = self._key(field, key)
+        self._scope.meter.charge(KEY_FUEL + BYTE_FUEL * len(name))
+        self._scope.overlay.delete(name)
 
     def emit(self, name: str, fields: dict[str, Plain]) -> None:
         """Record an event of the contract's own. :raises ContractError: too_large or too_many_events."""
         size = sum(len(field) + frozen_value(value)[1] for field, value in fields.items())
-        self._scope.meter.charge(BYTE_FUEL * size)
+        self._scope.meter.charge(EVENT_FUEL + BYTE_FUEL * size)
         self._scope.record(Event(self._deployed.name, name, tuple(fields.items())), size)
 
     def ledger_call(self, function: str, args: tuple[Plain, ...]) -> Plain:

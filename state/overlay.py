@@ -6,7 +6,8 @@ nothing until it is rolled back, and the keys written are those in the log.
 
 Values are of any one type, for instance records decoded once and encoded at the end of the block. The overlay
 keeps the objects it is given and gives out the same ones: they must be immutable, or copied by the caller. None
-means absent and is never a value. An overlay lives for one block; fuel bounds what is read and written in it.
+means absent and is never a value. An overlay lives for one block. Fuel bounds what is written in it; what is only
+read is remembered up to a limit, and read again past it.
 """
 
 from collections.abc import Callable
@@ -15,6 +16,13 @@ from typing import Generic, TypeVar
 from state.cache import MISSING, Missing
 
 V = TypeVar("V")
+
+REMEMBERED_MAX = 100_000
+"""Keys in the overlay from which on those that are only read are not remembered any more."""
+
+REMEMBERED_KEY_BYTES_MAX = 1_024
+"""Longest key that is remembered when it is only read, bytes: nothing is kept under a longer one."""
+
 
 class _ReadThrough(dict[bytes, V | None]):
     """A dictionary that reads what it lacks. Its ``__getitem__`` runs in C when the key is there."""
@@ -26,12 +34,14 @@ class _ReadThrough(dict[bytes, V | None]):
         self._read = read
 
     def __missing__(self, key: bytes) -> V | None:
-        value = self[key] = self._read(key)
+        value = self._read(key)
+        if len(self) < REMEMBERED_MAX and len(key) <= REMEMBERED_KEY_BYTES_MAX:
+            self[key] = value
         return value
 
 
 class Overlay(Generic[V]):
-    """Reads from ``read`` (once a key) and keeps all writes to itself."""
+    """Reads from ``read`` (once a key, within the limits) and keeps all writes to itself."""
 
     __slots__ = ("_log", "_marks", "_values", "get")
 

@@ -26,6 +26,32 @@ def expire(name: str) -> None:
     ledger.expire_hold(name)
 '''
 
+KEEPER = '''
+"""Writes and events by the dozen."""
+
+from hansa import Map, action, emit
+
+kept: Map[int, int] = Map()
+
+
+@action
+def put(count: int) -> None:
+    for index in range(count):
+        kept[index] = index
+
+
+@action
+def take(count: int) -> None:
+    for index in range(count):
+        del kept[index]
+
+
+@action
+def tell(count: int) -> None:
+    for index in range(count):
+        emit("told", index=index)
+'''
+
 MANY_HOLDS = '''
 """Holds by the dozen."""
 

@@ -21,7 +21,7 @@ from state.store import Database
 from state.transaction import Call, sign
 from state.world import World
 from tests.contracts.network import BLOCK_MS, CHAIN_ID, PARAMETERS, Chain, address_of, genesis_state, key_of
-from tests.contracts.sources import ESCROW, MANY_HOLDS, NOTES
+from tests.contracts.sources import ESCROW, KEEPER, MANY_HOLDS, NOTES
 
 ROOT = Path(__file__).parent.parent.parent
 ANN, BOB, CID = map(address_of, ("ann", "bob", "cid"))
@@ -267,6 +267,18 @@ def test_what_goes_wrong_in_a_contract_stays_there(
         assert noted.executor.world.root == root
         assert last(noted).events == ()
     assert noted.send("ann", pay("bob", 1)) == "ok"
+
+
+@pytest.mark.parametrize(("method", "least"), [("put", 2_000), ("take", 2_000), ("tell", 1_000)])
+def test_what_a_block_keeps_is_paid_for(method: str, least: int) -> None:
+    chain = Chain.start(genesis_state([("keeper", KEEPER)])).furnish()
+    used = []
+    for count in (1, 1_000):
+        if method == "take":
+            assert chain.send("ann", ("keeper", "put", [count])) == "ok"
+        assert chain.send("ann", ("keeper", method, [count])) == "ok"
+        used.append(last(chain).fuel_used)
+    assert used[1] - used[0] > 999 * least
 
 
 def test_a_contracts_event_is_never_the_ledgers(noted: Chain) -> None:

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from state.overlay import Overlay
+from state import overlay as overlay_module
+from state.overlay import REMEMBERED_KEY_BYTES_MAX, Overlay
 
 BASE = {b"a": "1", b"b": "2", b"c": "3"}
 
@@ -20,6 +21,31 @@ def test_a_key_is_read_once_and_absence_is_remembered() -> None:
     assert [overlay.get(b"a"), overlay.get(b"z"), overlay.get(b"a"), overlay.get(b"z")] == ["1", None, "1", None]
     assert reads == [b"a", b"z"]
     assert overlay.changes() == {}
+
+
+def test_what_is_only_read_is_remembered_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overlay_module, "REMEMBERED_MAX", 10)
+    reads = []
+
+    def read(key: bytes) -> str | None:
+        reads.append(key)
+        return BASE.get(key)
+
+    overlay: Overlay[str] = Overlay(read)
+    for _ in range(2):
+        for number in range(20):
+            assert overlay.get(b"%d" % number) is None
+        assert overlay.get(b"a") == "1"
+    assert len(reads) == 21 + 11
+    savepoint = overlay.savepoint()
+    overlay.put(b"a", "2")
+    overlay.delete(b"b")
+    assert (overlay.get(b"a"), overlay.get(b"b")) == ("2", None)
+    overlay.rollback(savepoint)
+    assert (overlay.get(b"a"), overlay.get(b"b"), overlay.changes()) == ("1", "2", {})
+    long = b"k" * (REMEMBERED_KEY_BYTES_MAX + 1)
+    fresh: Overlay[str] = Overlay(read)
+    assert (fresh.get(long), fresh.get(long), reads.count(long)) == (None, None, 2)
 
 
 def test_the_overlay_gives_out_the_object_it_was_given() -> None:
