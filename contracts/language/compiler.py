@@ -253,12 +253,12 @@ class _Compiler:
         return made
 
     def unpack(self, targets: Sequence[ast.expr], value: ast.expr) -> list[ast.stmt]:
-        names = [target.id if isinstance(target, ast.Name) else self.temporary() for target in targets]
+        plain = all(isinstance(target, ast.Name) for target in targets)
+        names = [target.id if plain and isinstance(target, ast.Name) else self.temporary() for target in targets]
         stores: list[ast.expr] = [ast.Name(id=name, ctx=ast.Store()) for name in names]
         made: list[ast.stmt] = [ast.Assign(targets=[ast.Tuple(elts=stores, ctx=ast.Store())], value=value)]
-        for name, target in zip(names, targets, strict=True):
-            if not isinstance(target, ast.Name):
-                made.append(self.store(target, _load(name)))
+        if not plain:
+            made += [self.store(target, _load(name)) for name, target in zip(names, targets, strict=True)]
         return made
 
     def store(self, target: ast.expr, value: ast.expr) -> ast.stmt:

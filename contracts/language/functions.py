@@ -15,6 +15,7 @@ from contracts.language.operators import (
     charge,
     charge_list,
     charge_text,
+    first_number,
     fits,
     integer,
     number,
@@ -95,7 +96,7 @@ def divide_modulo(a: Any, b: Any) -> tuple[int, int]:
 
 def numbered(values: Any, start: Any = 0) -> list[tuple[int, Any]]:
     charge_list(len(sized(values)), LIST_BYTES + ITEM_BYTES)
-    return list(enumerate(values, integer(start)))
+    return list(enumerate(values, first_number(start)))
 
 
 def to_int(value: Any = 0) -> int:

@@ -268,12 +268,15 @@ def _join(separator: Any, values: Any) -> Any:
 
 
 def _stripper(name: str) -> Method:
-    def strip(value: str, characters: Any = _SPACE) -> Any:
+    def strip(value: str, *given: Any) -> Any:
+        if len(given) > 1:
+            raise TypeError
+        characters = given[0] if given else _SPACE
         charge(len(value) * min(len(text(characters)), STRIPPED_MAX) >> cell.meter.prices.pass_shift)
         _pay_pass(value)
         if len(characters) > STRIPPED_MAX:
             fail("length")
-        if characters is _SPACE:
+        if not given:
             _ascii(value)
         return getattr(str, name)(value, characters)
 

@@ -487,7 +487,14 @@ def walk_view(values: Any, view: str) -> Any:
 
 def walk_numbered(values: Any, start: Any = 0) -> Any:
     """What ``for … in enumerate(values)`` walks."""
-    return enumerate(walk(values), integer(start))
+    return enumerate(walk(values), first_number(start))
+
+
+def first_number(start: Any) -> int:
+    """Where ``enumerate`` starts: so far below the bound that no count of turns passes it."""
+    if -_NEGATIVE > 2 * abs(integer(start)):
+        return integer(start)
+    fail("overflow")
 
 
 def _watch(values: Any, view: Any) -> Iterator[Any]:
