@@ -32,7 +32,10 @@ _HEIGHT = struct.Struct(">Q")
 _PLACE = struct.Struct(">QI")
 _META = b"m"
 
-_MOVE_AWAY = "Move the chain and state directories away and start again: the node fetches the chain from its peers."
+_MOVE_AWAY = (
+    "Move the chain and state directories and the file anchor away and start again: "
+    "the node fetches the chain from its peers."
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,9 +27,6 @@ P2P_PORT = 26600
 RPC_PORT = 26700
 """Both below 32768, outside the range from which Linux takes ports for outgoing connections."""
 
-RPC_ROLES = ("public", "customer", "bank", "regulator")
-"""What a caller may be to the RPC, each seeing more than the one before."""
-
 _OF_GENESIS = frozenset(
     [parameter.name for parameter in fields(ChainParameters)]
     + ["chain_id", "members", "network_name", "quorum", "settlement", "validators"]
@@ -172,7 +169,10 @@ class RpcSettings:
     """How wallets, operators and regulators reach this node."""
 
     host: str = _setting(
-        "127.0.0.1", _host, "Address to listen on for JSON-RPC. Beyond loopback, put a TLS proxy before it."
+        "127.0.0.1",
+        _host,
+        "Address to listen on for JSON-RPC. Whoever can reach it may ask everything: keep it on loopback, or put a\n"
+        "proxy before it that knows its callers and speaks TLS.",
     )
     port: int = _setting(RPC_PORT, _integer(0, 65535), "Port to listen on for JSON-RPC; 0 takes any free one.")
     allowed_hosts: tuple[str, ...] = _setting(
@@ -180,16 +180,6 @@ class RpcSettings:
         _texts(r"[A-Za-z0-9.\-\[\]:]{1,255}", "host names"),
         "Names under which the RPC is reached, beside its own address and localhost. Requests for any other\n"
         "name are refused, so that a page in a browser can't reach the node under a name of its own.",
-    )
-    allowed_origins: tuple[str, ...] = _setting(
-        (),
-        _texts(r"https?://[A-Za-z0-9.\-\[\]:]{1,255}", 'web origins, such as "https://console.bank.example"'),
-        "Web origins whose pages may call the RPC from a browser.",
-    )
-    roles: tuple[str, ...] = _setting(
-        RPC_ROLES,
-        _texts("|".join(RPC_ROLES), "roles: " + ", ".join(RPC_ROLES)),
-        "What a caller is who does not identify himself: any of public, customer, bank, regulator.",
     )
 
 
@@ -280,7 +270,6 @@ def parse(content: bytes) -> Configuration:
             _refuse(f"{name} is a section: write [{name}] and its keys below")
         sections[name] = _read_section(name, table)
     configuration = Configuration(**sections)
-    _check_exposure(configuration.rpc)
     return configuration
 
 
@@ -327,18 +316,6 @@ def _check_version(version: object) -> None:
         _refuse(f"config_version is missing: write config_version = {CONFIG_VERSION} above the first section")
     if type(version) is not int or version != CONFIG_VERSION:
         _refuse(f"config_version is {_shown(version)}, and this Hansa reads {CONFIG_VERSION}: it may need an upgrade")
-
-
-def _check_exposure(rpc: RpcSettings) -> None:
-    try:
-        loopback = ipaddress.ip_address(rpc.host).is_loopback
-    except ValueError:
-        loopback = rpc.host == "localhost"
-    if not loopback and "regulator" in rpc.roles:
-        _refuse(
-            f"rpc.host is {rpc.host}, which others can reach, and rpc.roles makes every caller a regulator: "
-            'name the roles that strangers may have, such as rpc.roles = ["public"]'
-        )
 
 
 def _refuse_unknown(key: str) -> NoReturn:

@@ -14,8 +14,8 @@ from p2p import bulk
 from p2p.bulk import BulkKind
 from state.transaction import Transaction
 
-AGAIN_MS = 1_000
-"""What own clients sent and is pending for so long is sent again."""
+AGAIN_MS = 5_000
+"""What own clients sent and is pending for so long is sent again: lost, not merely waiting in a long line."""
 
 AGAIN_MAX = 256
 """How many of them at once, the oldest first."""

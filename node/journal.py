@@ -70,7 +70,8 @@ def recover(directory: Path) -> list[Record]:
     if not segments:
         raise Corrupt(
             f"the journal in {directory} is missing. It holds what this validator has signed, and signing without it "
-            "could contradict an earlier vote. Restore the directory from this host, or give the validator a new key."
+            "could contradict an earlier vote. Restore the directory as it last was on this host. If it is lost, "
+            "keep this validator stopped until the members have replaced its vote key."
         )
     records: list[Record] = []
     for path in segments:

@@ -14,7 +14,10 @@ from tests.node.bench import certified, checkpoint_of, decided, empty_chain, gro
 
 FIRST, SECOND, THIRD = BODIES = payments(3)
 
-MOVE_AWAY = "Move the chain and state directories away and start again: the node fetches the chain from its peers."
+MOVE_AWAY = (
+    "Move the chain and state directories and the file anchor away and start again: "
+    "the node fetches the chain from its peers."
+)
 
 
 def three() -> tuple[Chain, list[DecidedBlock]]:

@@ -26,7 +26,7 @@ from state.errors import Invalid, Reason
 CHANGED = Configuration(
     node=NodeSettings("inline", 2, 50, 5000, 2**21),
     p2p=P2pSettings("::1", 1, (("alpha", Endpoint("10.0.0.1", 2)), ("beta", Endpoint("2001:db8::1", 3)))),
-    rpc=RpcSettings("0.0.0.0", 4, ("node.bank.example",), ("https://console.bank.example:8443",), ("public", "bank")),
+    rpc=RpcSettings("0.0.0.0", 4, ("node.bank.example",)),
     log=LogSettings("json", "warning"),
     keys=KeySettings(Path('/run/secrets/hänsa "word"')),
 )
@@ -104,19 +104,6 @@ GENESIS = "belongs to the genesis document: it is the same at every node, and ca
         (
             'config_version = 1\n[rpc]\nallowed_hosts = "a"',
             'rpc.allowed_hosts is "a", and must be a list of host names',
-        ),
-        (
-            'config_version = 1\n[rpc]\nallowed_origins = ["*"]',
-            'rpc.allowed_origins is ["*"], and must be a list of web origins, such as "https://console.bank.example"',
-        ),
-        (
-            'config_version = 1\n[rpc]\nroles = ["root"]',
-            'rpc.roles is ["root"], and must be a list of roles: public, customer, bank, regulator',
-        ),
-        (
-            'config_version = 1\n[rpc]\nhost = "0.0.0.0"',
-            "rpc.host is 0.0.0.0, which others can reach, and rpc.roles makes every caller a regulator: "
-            'name the roles that strangers may have, such as rpc.roles = ["public"]',
         ),
         (
             'config_version = 1\n[log]\nlevel = "loud"',
