@@ -18,6 +18,7 @@ from contracts.language.values import (
     Reader,
     Writer,
     loose,
+    passed,
     plain_size,
     reader,
     unloose,
@@ -26,16 +27,21 @@ from contracts.language.values import (
 from contracts.language.vocabulary import NAME
 
 CALL_ARGUMENTS_MAX: Final = 32
+INDEX_SUFFIX: Final = ".index"
 
 
 class Storage:
-    """One declared ``Map`` or ``Value``, ready to be read and written."""
+    """One declared ``Map``, ``OrderedMap`` or ``Value``, ready to be read and written."""
 
-    __slots__ = ("default", "kinds", "name", "read", "single", "write")
+    __slots__ = ("default", "index", "key_kinds", "key_readers", "kinds", "name", "read", "single", "write")
 
     def __init__(self, field: StorageField, classes: dict[str, Any]) -> None:
         self.name = field.name
+        self.index = field.name + INDEX_SUFFIX
+        """Name of an ordered map's index; no source can spell it."""
+        self.key_kinds = tuple(part.kind for part in field.key or ())
         self.kinds: tuple[Writer, ...] = tuple(writer(part, {}) for part in field.key or ())
+        self.key_readers: tuple[Reader, ...] = tuple(reader(part, {}) for part in field.key or ())
         self.single = len(self.kinds) == 1
         self.read: Reader = reader(field.value, classes)
         self.write: Writer = writer(field.value, classes)
@@ -43,11 +49,15 @@ class Storage:
 
     def key(self, key: Any) -> tuple[Any, ...]:
         """The key's parts, checked and paid for. Raises: ContractError."""
-        meter = cell.meter
         parts = (key,) if self.single and type(key) is not tuple else key
         if type(parts) is not tuple or len(parts) != len(self.kinds):
             fail("argument", f"the key of {self.name} has {len(self.kinds)} parts")
-        plain = tuple([kind(part, meter) for kind, part in zip(self.kinds, parts, strict=True)])
+        return self.checked(parts)
+
+    def checked(self, parts: tuple[Any, ...]) -> tuple[Any, ...]:
+        """A key's first parts as plain, paid for by size. Raises: ContractError."""
+        meter = cell.meter
+        plain = tuple([kind(part, meter) for kind, part in zip(self.kinds, parts, strict=False)])
         size = 0
         for part in plain:
             if type(part) is str or type(part) is bytes:
@@ -55,8 +65,14 @@ class Storage:
         if size > 32:
             if sum(map(plain_size, plain)) > KEY_BYTES_MAX:
                 fail("length")
-            charge(size >> cell.meter.prices.storage_byte_shift)
+            charge(size >> meter.prices.storage_byte_shift)
         return plain
+
+    def key_value(self, parts: tuple[Any, ...]) -> Any:
+        """A key as the contract has it, from its plain parts."""
+        meter = cell.meter
+        values = tuple([read(part, meter) for read, part in zip(self.key_readers, parts, strict=True)])
+        return values[0] if self.single else values
 
 
 def _host() -> Host:
@@ -65,15 +81,35 @@ def _host() -> Host:
     return host
 
 
-def _fetch(storage: Storage, key: tuple[Any, ...] | None) -> Plain:
+def fetch(name: str, key: tuple[Any, ...] | None) -> Plain:
+    """What is stored, paid for by size; None where nothing is."""
     meter = cell.meter
     meter.charge(meter.prices.storage_read)
     cell.in_host = True
-    plain = _host().storage_get(storage.name, key)
+    plain = _host().storage_get(name, key)
     cell.in_host = False
     if plain is not None:
         meter.charge(plain_size(plain) >> meter.prices.storage_byte_shift)
     return plain
+
+
+def store(name: str, key: tuple[Any, ...] | None, plain: Plain) -> None:
+    """Stores a plain value, paid for by size. Raises: ContractError (length)."""
+    meter = cell.meter
+    meter.charge(meter.prices.storage_write)
+    _sized_plain(plain)
+    cell.in_host = True
+    _host().storage_put(name, key, plain)
+    cell.in_host = False
+
+
+def erase(name: str, key: tuple[Any, ...] | None) -> None:
+    """Removes what is stored."""
+    meter = cell.meter
+    meter.charge(meter.prices.storage_write)
+    cell.in_host = True
+    _host().storage_delete(name, key)
+    cell.in_host = False
 
 
 def _sized_plain(plain: Plain) -> Plain:
@@ -84,14 +120,15 @@ def _sized_plain(plain: Plain) -> Plain:
     return plain
 
 
-def _writable() -> None:
+def writable() -> None:
+    """Raises: ContractError (read_only), in a query."""
     if cell.read_only:
         fail("read_only")
 
 
 def map_get(storage: Storage, key: Any) -> Any:
     """``storage[key]``. Raises: KeyError."""
-    plain = _fetch(storage, storage.key(key))
+    plain = fetch(storage.name, storage.key(key))
     if plain is None:
         raise KeyError
     return storage.read(plain, cell.meter)
@@ -99,13 +136,13 @@ def map_get(storage: Storage, key: Any) -> Any:
 
 def map_find(storage: Storage, key: Any, default: Any = None) -> Any:
     """``storage.get(key, default)``."""
-    plain = _fetch(storage, storage.key(key))
+    plain = fetch(storage.name, storage.key(key))
     return default if plain is None else storage.read(plain, cell.meter)
 
 
 def map_has(storage: Storage, key: Any) -> bool:
     """``key in storage``."""
-    return _fetch(storage, storage.key(key)) is not None
+    return fetch(storage.name, storage.key(key)) is not None
 
 
 def map_lacks(storage: Storage, key: Any) -> bool:
@@ -115,11 +152,12 @@ def map_lacks(storage: Storage, key: Any) -> bool:
 
 def map_put(value: Any, storage: Storage, key: Any) -> None:
     """``storage[key] = value``."""
-    _put(storage, storage.key(key), value)
+    put_plain(storage, storage.key(key), value)
 
 
-def _put(storage: Storage, key: tuple[Any, ...] | None, value: Any) -> None:
-    _writable()
+def put_plain(storage: Storage, key: tuple[Any, ...] | None, value: Any) -> None:
+    """Stores a contract's value under plain parts; None, where the type allows it, is kept as nothing."""
+    writable()
     meter = cell.meter
     meter.charge(meter.prices.storage_write)
     plain = _sized_plain(storage.write(value, meter))
@@ -133,30 +171,27 @@ def _put(storage: Storage, key: tuple[Any, ...] | None, value: Any) -> None:
 
 def map_delete(storage: Storage, key: Any) -> None:
     """``del storage[key]``. Raises: KeyError."""
-    _writable()
+    writable()
     parts = storage.key(key)
-    if _fetch(storage, parts) is None:
+    if fetch(storage.name, parts) is None:
         raise KeyError
-    cell.meter.charge(cell.meter.prices.storage_write)
-    cell.in_host = True
-    _host().storage_delete(storage.name, parts)
-    cell.in_host = False
+    erase(storage.name, parts)
 
 
 def value_get(storage: Storage) -> Any:
     """``storage.get()`` of a Value."""
-    plain = _fetch(storage, None)
+    plain = fetch(storage.name, None)
     return storage.default if plain is None else storage.read(plain, cell.meter)
 
 
 def value_set(storage: Storage, value: Any) -> None:
     """``storage.set(value)``. None, where the type allows it, is kept as nothing."""
-    _put(storage, None, value)
+    put_plain(storage, None, value)
 
 
 def emit(name: str, /, **fields: Any) -> None:
     """``emit("Name", field=value)``."""
-    _writable()
+    writable()
     meter = cell.meter
     meter.charge(meter.prices.emit)
     plain = {field: loose(value, meter) for field, value in fields.items()}
@@ -167,19 +202,28 @@ def emit(name: str, /, **fields: Any) -> None:
 
 
 def call(contract: Any, method: Any, /, *arguments: Any) -> Any:
-    """``call(contract, "method", …)``: another contract, the same meter."""
+    """``call(contract, "method", …)``: another contract, the same meter; the answer is plain."""
+    return unloose(_asked(contract, method, arguments), cell.meter)
+
+
+def call_as(read: Reader, contract: Any, method: Any, /, *arguments: Any) -> Any:
+    """``x: T = call(contract, "method", …)``: the answer is read as a T. Raises: ContractError (argument)."""
+    return read(_asked(contract, method, arguments), cell.meter)
+
+
+def _asked(contract: Any, method: Any, arguments: tuple[Any, ...]) -> Plain:
     meter = cell.meter
     meter.charge(meter.prices.cross_call)
     if len(arguments) > CALL_ARGUMENTS_MAX:
         fail("argument_count")
-    plain: list[Plain] = [loose(value, meter) for value in arguments]
+    plain: list[Plain] = [passed(value, meter) for value in arguments]
     _sized_plain(plain)
     if not NAME.match(text(method)) or len(method) > 64:
         fail("method")
     cell.in_host = True
     answer = _host().call(text(contract), method, plain)
     cell.in_host = False
-    return unloose(answer, meter)
+    return answer
 
 
 def _ledger_function(name: str, signature: Signature) -> Callable[..., Any]:

@@ -23,8 +23,11 @@ from contracts.language.vocabulary import (
 if TYPE_CHECKING:
     from contracts.language.bodies import Body
 
+_FORMS: Final = {"Value": "a Value", "Map": "a Map", "OrderedMap": "an OrderedMap"}
 KEY_FUNCTIONS: Final = ("len", "abs")
 """Builtins that may stand after ``key=``."""
+_ROUNDED: Final = {"mul_div": 3, "div_round": 2, "round_to": 2}
+"""Where the rounding stands."""
 _STATEMENT_CALLS: Final = frozenset({"require", "fail", "emit"})
 
 
@@ -166,8 +169,8 @@ def call_export(body: "Body", node: ast.Call, name: str, statement: bool) -> Non
     elif name == "emit":
         body.effects.writes = body.effects.writes or node
         call_emit(body, node)
-    elif name == "mul_div" and len(node.args) == 4:
-        rounding = node.args[3]
+    elif name in _ROUNDED and len(node.args) == _ROUNDED[name] + 1:
+        rounding = node.args[_ROUNDED[name]]
         if not (isinstance(rounding, ast.Constant) and rounding.value in ROUNDINGS):
             body.report(rounding, "call.rounding", "the rounding is a literal", "one of " + ", ".join(ROUNDINGS))
 
@@ -204,21 +207,21 @@ def call_ledger(body: "Body", node: ast.Call, owner: str, name: str) -> None:
 
 def call_storage(body: "Body", node: ast.Call, name: str, method: str) -> None:
     field = body.program.storage[name]
-    kind = "Value" if field.key is None else "Map"
-    arity = STORAGE_METHODS[kind].get(method)
+    arity = STORAGE_METHODS[field.form].get(method)
     if arity is None:
         body.report(
             node,
             "storage.method",
-            f"a {kind} has no method '{method}'",
-            "a Map has [key], in, del and .get; a Value has .get and .set",
+            f"'{name}' is {_FORMS[field.form]}, which has no method '{method}'",
+            "a Map has [key], in, del and .get; an OrderedMap also .ascending, .descending, .first and .last; "
+            "a Value has .get and .set",
         )
     else:
         check_arity(body, node, f"{name}.{method}", arity)
     if method == "set":
         body.effects.writes = body.effects.writes or node
     first = node.args[0] if node.args else None
-    if kind == "Map" and isinstance(first, ast.Tuple) and field.key is not None and len(first.elts) != len(field.key):
+    if method == "get" and isinstance(first, ast.Tuple) and field.key is not None and len(first.elts) != len(field.key):
         body.report(node, "storage.key", f"the key of '{name}' has {len(field.key)} parts", "give each part")
     arguments(body, node)
 

@@ -21,9 +21,10 @@ from contracts.language.bodies import check_body
 from contracts.language.constants import NotConstant, conforms, constant_value
 from contracts.language.findings import FINDINGS_MAX, Finding
 from contracts.language.grammar import inspect
+from contracts.language.order_keys import ORDER_SCALARS
 from contracts.language.program import Effects, Frozen, Function, Program, StorageField
 from contracts.language.source import gate
-from contracts.language.vocabulary import EXPORTS, NAME, PYTHON_BUILTINS
+from contracts.language.vocabulary import EXPORTS, NAME, PYTHON_BUILTINS, STORAGE_METHODS
 
 MODULE_NAMES_MAX: Final = 512
 PARAMETERS_MAX: Final = 32
@@ -219,7 +220,7 @@ class _Module:
         elif (
             isinstance(annotation, ast.Subscript)
             and isinstance(annotation.value, ast.Name)
-            and annotation.value.id in ("Map", "Value")
+            and annotation.value.id in STORAGE_METHODS
         ):
             self.read_storage(node, node.target, annotation.value.id, annotation.slice, node.value)
         else:
@@ -236,17 +237,17 @@ class _Module:
         self.require_import(node, kind)
         called = isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == kind
         if not called or not isinstance(value, ast.Call) or value.keywords or len(value.args) != (kind == "Value"):
-            form = "Map()" if kind == "Map" else "Value(default)"
+            form = "Value(default)" if kind == "Value" else f"{kind}()"
             self.report(value, "module.storage", f"storage is declared as name: {kind}[…] = {form}", f"write {form}")
             return
-        if kind == "Map":
-            field = self.map_field(target.id, inside)
-        else:
+        if kind == "Value":
             field = self.value_field(target.id, inside, value.args[0])
+        else:
+            field = self.map_field(target.id, inside, kind == "OrderedMap")
         if self.define(target, target.id) and field is not None:
             self.program.storage[target.id] = field
 
-    def map_field(self, name: str, inside: ast.expr) -> StorageField | None:
+    def map_field(self, name: str, inside: ast.expr, is_ordered: bool) -> StorageField | None:
         if not isinstance(inside, ast.Tuple) or len(inside.elts) != 2:
             self.report(inside, "module.storage", "a map names its key and its value", "write Map[Key, Value]")
             return None
@@ -257,10 +258,13 @@ class _Module:
         except BadAnnotation as refusal:
             self.report(refusal.node, "annotation", refusal.reason, "use a scalar or a tuple of scalars as key")
             return None
+        if is_ordered and any(part.kind not in ORDER_SCALARS for part in key):
+            self.report(inside.elts[0], "annotation", "a bool has no order", "use int, str or bytes in an ordered key")
+            return None
         if declared is not None and declared.kind in ("optional", "none"):
             self.report(inside.elts[1], "module.storage", "a map holds no None", "delete the key instead")
             return None
-        return None if declared is None else StorageField(name, key, declared)
+        return None if declared is None else StorageField(name, key, declared, is_ordered=is_ordered)
 
     def value_field(self, name: str, inside: ast.expr, default: ast.expr) -> StorageField | None:
         declared = self.declared(inside)

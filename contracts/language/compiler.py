@@ -14,8 +14,8 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from contracts.language import access, operators
-from contracts.language.annotations import RecordType
+from contracts.language import access, operators, ordered
+from contracts.language.annotations import DeclaredType, RecordType, read_annotation
 from contracts.language.faults import fail
 from contracts.language.fuel import (
     CALL_DEPTH_MAX,
@@ -34,7 +34,7 @@ from contracts.language.methods import DISPATCHERS
 from contracts.language.prices import Prices
 from contracts.language.program import Function, Program
 from contracts.language.source import FORMAT_SPEC
-from contracts.language.values import Record
+from contracts.language.values import Record, reader
 
 from contracts.language.bodies import simple  # isort: skip
 
@@ -76,10 +76,17 @@ HELPERS: Final[dict[str, Any]] = {
     "_map_lacks": access.map_lacks,
     "_map_put": access.map_put,
     "_map_delete": access.map_delete,
+    "_order_put": ordered.order_put,
+    "_order_delete": ordered.order_delete,
+    "_order_ascending": ordered.ascending,
+    "_order_descending": ordered.descending,
+    "_order_first": ordered.first,
+    "_order_last": ordered.last,
     "_value_get": access.value_get,
     "_value_set": access.value_set,
     "_emit": access.emit,
     "_call": access.call,
+    "_call_as": access.call_as,
 }
 """What every contract's namespace starts with."""
 
@@ -109,7 +116,9 @@ def compile_functions(program: Program, prices: Prices) -> tuple[dict[str, Calla
     namespace.update({"_r_" + name: kind for name, kind in classes.items()})
     namespace.update(program.constants)
     namespace.update({"_s_" + name: access.Storage(field, classes) for name, field in program.storage.items()})
-    body: list[ast.stmt] = [_Compiler(program, prices).function(function) for function in program.functions.values()]
+    compiler = _Compiler(program, prices)
+    body: list[ast.stmt] = [compiler.function(function) for function in program.functions.values()]
+    namespace.update({name: reader(declared, classes) for name, declared in compiler.answers.items()})
     module = ast.fix_missing_locations(ast.Module(body=body, type_ignores=[]))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -137,10 +146,17 @@ class _Compiler:
         self.program = program
         self.prices = prices
         self.temporaries = 0
+        self.answers: dict[str, DeclaredType] = {}
+        """Helper that reads an answer of another contract → what it is declared as."""
 
     def temporary(self) -> str:
         self.temporaries += 1
         return f"_t{self.temporaries}"
+
+    def answer_reader(self, annotation: ast.expr) -> str:
+        name = f"_k{len(self.answers)}_"
+        self.answers[name] = read_annotation(annotation, self.program.records)
+        return name
 
     def function(self, function: Function) -> ast.FunctionDef:
         node = function.node
@@ -196,6 +212,9 @@ class _Compiler:
                 return [ast.Expr(value=self.expression(value))]
             case ast.Assign(targets=targets, value=value):
                 return self.assign(targets, self.expression(value))
+            case ast.AnnAssign(target=target, value=ast.Call(func=ast.Name(id="call"), args=arguments)):
+                answer = _load(self.answer_reader(node.annotation))
+                return self.assign([target], _call("_call_as", answer, *map(self.expression, arguments)))
             case ast.AnnAssign(target=target, value=ast.expr() as value):
                 return self.assign([target], self.expression(value))
             case ast.AugAssign():
@@ -266,7 +285,8 @@ class _Compiler:
             case ast.Name():
                 return ast.Assign(targets=[target], value=value)
             case ast.Subscript(value=ast.Name(id=name), slice=key) if name in self.program.storage:
-                return ast.Expr(value=_call("_map_put", value, _load("_s_" + name), self.expression(key)))
+                put = self.changer(name, "put")
+                return ast.Expr(value=_call(put, value, _load("_s_" + name), self.expression(key)))
             case ast.Subscript(value=container, slice=key):
                 return ast.Expr(value=_call("_put", value, self.expression(container), self.expression(key)))
             case ast.Attribute(value=owner, attr=attr):
@@ -290,7 +310,7 @@ class _Compiler:
                 changed = _call(operator, _call("_map_get", storage, _load(at)), value)
                 return [
                     ast.Assign(targets=[ast.Name(id=at, ctx=ast.Store())], value=self.expression(key)),
-                    ast.Expr(value=_call("_map_put", changed, storage, _load(at))),
+                    ast.Expr(value=_call(self.changer(name, "put"), changed, storage, _load(at))),
                 ]
             case ast.Subscript(value=container, slice=key):
                 owner, at = self.temporary(), self.temporary()
@@ -306,8 +326,12 @@ class _Compiler:
         assert isinstance(target, ast.Subscript)
         container, key = target.value, self.expression(target.slice)
         if isinstance(container, ast.Name) and container.id in self.program.storage:
-            return ast.Expr(value=_call("_map_delete", _load("_s_" + container.id), key))
+            return ast.Expr(value=_call(self.changer(container.id, "delete"), _load("_s_" + container.id), key))
         return ast.Expr(value=_call("_remove", self.expression(container), key))
+
+    def changer(self, name: str, change: str) -> str:
+        """The helper that changes a map or an ordered map."""
+        return ("_order_" if self.program.storage[name].is_ordered else "_map_") + change
 
     # Expressions.
 
@@ -439,10 +463,12 @@ class _Compiler:
             case ast.Attribute(value=ast.Name(id="ledger"), attr=attr):
                 return self.ledger(node, attr)
             case ast.Attribute(value=ast.Name(id=name), attr=attr) if name in self.program.storage:
-                helper = {"set": "_value_set"}.get(
-                    attr, "_value_get" if self.program.storage[name].key is None else "_map_find"
+                helper = {"set": "_value_set", "get": "_map_find"}.get(attr, "_order_" + attr)
+                if self.program.storage[name].key is None and attr == "get":
+                    helper = "_value_get"
+                return _call(
+                    helper, _load("_s_" + name), *map(self.expression, node.args), keywords=self.keywords(node)
                 )
-                return _call(helper, _load("_s_" + name), *map(self.expression, node.args))
             case ast.Attribute(value=value, attr=attr):
                 return _call(
                     "_x_" + attr,

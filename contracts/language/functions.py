@@ -198,6 +198,19 @@ def mul_div(a: Any, b: Any, divisor: Any, rounding: Any = "down") -> int:
     return multiply_divide(integer(a), integer(b), integer(divisor), text(rounding))
 
 
+def div_round(a: Any, divisor: Any, rounding: Any = "down") -> int:
+    charge(cell.meter.prices.mul_div)
+    return multiply_divide(integer(a), 1, integer(divisor), text(rounding))
+
+
+def round_to(value: Any, unit: Any, rounding: Any = "down") -> int:
+    """The multiple of ``unit`` that ``value`` rounds to. Raises: ContractError (value) unless ``unit`` is positive."""
+    charge(cell.meter.prices.mul_div)
+    if integer(unit) <= 0:
+        fail("value", "the unit is a positive integer")
+    return fits(multiply_divide(integer(value), 1, unit, text(rounding)) * unit)
+
+
 def sha256(data: Any) -> bytes:
     if type(data) is not bytes:
         raise TypeError
@@ -218,6 +231,7 @@ BUILTIN_FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     "divmod": divide_modulo, "enumerate": numbered, "int": to_int, "len": length, "list": to_list, "max": largest,
     "min": smallest, "ord": ordinal, "pow": to_power, "range": number_range, "reversed": backwards,
     "sorted": ordered, "str": to_str, "sum": total, "tuple": to_tuple, "zip": zipped,
-    "Address": address, "Asset": address, "Amount": amount, "mul_div": mul_div, "sha256": sha256,
+    "Address": address, "Asset": address, "Amount": amount, "mul_div": mul_div, "div_round": div_round,
+    "round_to": round_to, "sha256": sha256,
     "from_hex": from_hex,
 }

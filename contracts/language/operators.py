@@ -492,7 +492,7 @@ def walk_numbered(values: Any, start: Any = 0) -> Any:
 
 def first_number(start: Any) -> int:
     """Where ``enumerate`` starts: so far below the bound that no count of turns passes it."""
-    if -_NEGATIVE > 2 * abs(integer(start)):
+    if 2 * abs(integer(start)) < -_NEGATIVE:
         return integer(start)
     fail("overflow")
 

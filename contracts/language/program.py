@@ -13,12 +13,18 @@ Frozen = Any
 
 @dataclass(frozen=True, slots=True)
 class StorageField:
-    """A declared ``Map`` or ``Value``. ``key`` is None for a value; ``default`` is for a value only."""
+    """A declared ``Map``, ``OrderedMap`` or ``Value``. ``key`` is None for a value; ``default`` is for a value only."""
 
     name: str
     key: tuple[DeclaredType, ...] | None
     value: DeclaredType
     default: Frozen = None
+    is_ordered: bool = False
+
+    @property
+    def form(self) -> str:
+        """The name under which it is declared."""
+        return "Value" if self.key is None else "OrderedMap" if self.is_ordered else "Map"
 
 
 @dataclass(frozen=True, slots=True)

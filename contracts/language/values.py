@@ -38,6 +38,7 @@ DICT_KEY_LIMIT: Final = 1 << 60
 DICT_KEY_TEXT_MAX: Final = 1_024
 """Characters in a dict's key, so that a lookup's cost has a bound."""
 DICT_KEY_PARTS_MAX: Final = 8
+_SIMPLE: Final = frozenset({type(None), bool, str, bytes})
 _WIDE_LOW: Final = -(1 << 63)
 _WIDE_HIGH: Final = 1 << 64
 
@@ -393,6 +394,30 @@ def loose(value: Any, meter: Meter, depth: int = 0) -> Plain:
     elif kind is not bool and value is not None:
         fail("type")
     return value  # type: ignore[no-any-return]
+
+
+def passed(value: Any, meter: Meter, depth: int = 0) -> Plain:
+    """An argument to another contract as plain, whatever its type: the callee holds it to its own.
+
+    Raises: ContractError.
+    """
+    kind = type(value)
+    if kind is int:
+        return write_integer(value)
+    if kind in _SIMPLE:
+        return loose(value, meter)
+    if depth >= DEPTH_MAX:
+        fail("depth")
+    if kind is list or kind is tuple:
+        _charge_items(meter, len(value), LIST_BYTES + ITEM_BYTES * len(value))
+        return [passed(item, meter, depth + 1) for item in value]
+    if kind is dict:
+        _charge_items(meter, 2 * len(value), 2 * (LIST_BYTES + ITEM_BYTES) * len(value))
+        return [[passed(name, meter, depth + 1), passed(item, meter, depth + 1)] for name, item in value.items()]
+    if not isinstance(value, Record):
+        fail("type")
+    _charge_items(meter, len(value.slots), LIST_BYTES + ITEM_BYTES * len(value.slots))
+    return [passed(getattr(value, slot), meter, depth + 1) for slot in value.slots]
 
 
 def unloose(value: Plain, meter: Meter) -> Any:

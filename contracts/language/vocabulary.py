@@ -53,12 +53,13 @@ EAGER_GENERATORS: Final = frozenset({"sum", "min", "max", "sorted", "list", "tup
 LAZY_GENERATORS: Final = frozenset({"any", "all"})
 """Where a generator expression may stand: as the only argument of one of these, or of ``.join``."""
 
-MARKERS: Final = frozenset({"action", "query", "record", "Map", "Value", "Rounding"})
+MARKERS: Final = frozenset({"action", "query", "record", "Map", "OrderedMap", "Value", "Rounding"})
 """Exports that declare; they are never called inside a function."""
 
 EXPORT_CALLS: Final[dict[str, Arity]] = {
     "Address": Arity(1, 1), "Asset": Arity(1, 1), "Amount": Arity(1, 1), "require": Arity(2, 3), "fail": Arity(1, 2),
-    "call": Arity(2, 34), "mul_div": Arity(3, 4), "sha256": Arity(1, 1), "from_hex": Arity(1, 1), "emit": Arity(1, 1),
+    "call": Arity(2, 34), "mul_div": Arity(3, 4), "div_round": Arity(2, 3),
+    "round_to": Arity(2, 3), "sha256": Arity(1, 1), "from_hex": Arity(1, 1), "emit": Arity(1, 1),
 }
 """Exports that are called. ``emit`` takes fields by keyword besides."""
 
@@ -83,5 +84,9 @@ METHODS: Final[dict[str, Arity]] = {
 
 STORAGE_METHODS: Final[dict[str, dict[str, Arity]]] = {
     "Map": {"get": Arity(1, 2)},
+    "OrderedMap": {
+        "get": Arity(1, 2), "first": Arity(0, 0), "last": Arity(0, 0),
+        "ascending": Arity(1, 3, ("start", "stop")), "descending": Arity(1, 3, ("start", "stop")),
+    },
     "Value": {"get": Arity(0, 0), "set": Arity(1, 1)},
 }
