@@ -269,3 +269,7 @@ class Ready:
     evidence: tuple[Evidence, ...] = ()
     rejected: tuple[Rejected, ...] = ()
     halt: Halt | None = None
+
+
+NOTHING = Ready()
+"""What most turns end with; always this one object."""

@@ -1,6 +1,7 @@
 """Collects what a turn asks for, until ``drain`` makes a ``Ready`` of it."""
 
 from consensus.events import (
+    NOTHING,
     Behind,
     DecidedWanted,
     Decision,
@@ -26,6 +27,23 @@ class Outbox:
     def __init__(self) -> None:
         self.halt: Halt | None = None
         self._reset()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is asked for."""
+        return self.halt is None and not (
+            self.signs
+            or self.sends
+            or self.timers
+            or self.validations
+            or self.decisions
+            or self.certified
+            or self.proposal
+            or self.behind
+            or self.decided_wanted
+            or self.evidence
+            or self.rejected
+        )
 
     def _reset(self) -> None:
         self.signs: list[SignRequest] = []
@@ -58,6 +76,8 @@ class Outbox:
 
     def drain(self) -> Ready:
         """Everything since the last call. Once halted, only that: nothing is signed or sent any more."""
+        if self.is_empty:
+            return NOTHING
         if self.halt is not None:
             self._reset()
             return Ready(halt=self.halt)

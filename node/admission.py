@@ -21,6 +21,8 @@ from state.transaction import Transaction
 VERIFYING_MAX = 65_536
 """Transactions whose signatures are being checked; beyond it this door is closed until some are done."""
 
+UNKNOWN_HEIGHT = -1
+
 Verify: TypeAlias = Callable[[Sequence[Transaction], Callable[[Sequence[bool]], None]], None]
 """Has signatures checked off this path, then calls back in the driver's turn."""
 
@@ -34,6 +36,8 @@ class _Batch:
     results: list[Result | None]
     """One for each transaction as submitted; None for those at the verifier."""
     verifying: list[Transaction]
+    looked_up_at: int
+    """Height of the chain when none of them was decided; UNKNOWN_HEIGHT where one was not looked up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +143,7 @@ class Door:
         self._kept.clear()
 
     def _begin(self, token: int | None, encoded: Sequence[bytes], now_ms: int) -> None:
-        batch = _Batch(token, [], [])
+        batch = _Batch(token, [], [], self._chain.height)
         for data in encoded:
             identity: bytes | None = None
             try:
@@ -149,6 +153,8 @@ class Door:
             except Invalid as error:
                 batch.results.append(Result(identity, error))
                 continue
+            if item.entry in self._wanted:
+                batch.looked_up_at = UNKNOWN_HEIGHT
             self._verifying.add(item.entry)
             batch.results.append(None)
             batch.verifying.append(item)
@@ -168,7 +174,8 @@ class Door:
                 if item.entry in self._wanted:
                     self._kept[item.entry] = item
                 try:
-                    self._check_unknown(item)
+                    if self._chain.height != batch.looked_up_at:
+                        self._check_unknown(item)
                     self._pool.add(item)
                     fresh.append(item)
                 except Invalid as error:

@@ -176,7 +176,7 @@ class Driver:
     def _turn(self) -> None:
         self._report_work()
         self.proposer.consider()
-        while (ready := self._replica.ready()) != core.Ready():
+        while (ready := self._replica.ready()) is not core.NOTHING:
             self._apply(ready)
             if self.is_halted:
                 return

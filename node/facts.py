@@ -17,6 +17,9 @@ from state.errors import Invalid, Reason
 
 Fact = TypeVar("Fact")
 
+ATOMS = (str, int, bytes)
+"""What needs no building: a block's codes, a page's digests."""
+
 
 def to_value(fact: object) -> Value:
     """A fact as a value: a dataclass becomes the list of its fields, in order."""
@@ -66,6 +69,8 @@ def _build_tuple(arguments: tuple[object, ...], value: Value) -> tuple[object, .
     if type(value) is not list:
         raise Invalid(Reason.MALFORMED, "a list is expected")
     if len(arguments) == 2 and arguments[1] is Ellipsis:
+        if arguments[0] in ATOMS and all(type(item) is arguments[0] for item in value):
+            return tuple(value)
         return tuple(_build(arguments[0], item) for item in value)
     if len(value) != len(arguments):
         raise Invalid(Reason.MALFORMED, f"a list of {len(arguments)} items is expected")
