@@ -120,23 +120,20 @@ class CatchUp:
         self._network.send_bulk(peer, BulkKind.GET_BLOCKS, bulk.encode_get_blocks(first, REQUEST_BLOCKS))
         self._timers.set("catch-up", ANSWER_TIMEOUT_MS, self._timed_out)
 
-    def answered(self, peer: str, blocks: list[DecidedBlock]) -> list[Fetched]:
+    def answered(self, peer: str, payload: bytes) -> list[Fetched]:
         """A peer's answer, bodies matched; the caller has the signatures verified, then gives them to ``add``.
 
-        :raises Invalid: UNKNOWN when it was not asked; BAD_BLOCK when the answer is no continuation.
+        :raises Invalid: UNKNOWN when it was not asked, or was too late; else it lies, and is passed over.
         """
         if peer != self._asked:
             raise Invalid(Reason.UNKNOWN, "blocks that nobody asked for")
         self._asked = None
         self._timers.cancel("catch-up")
-        first = self._next_height() + len(self._buffer)
-        if blocks and blocks[0].block.height < first:
-            blocks = [decided for decided in blocks if decided.block.height >= first]
-        if [decided.block.height for decided in blocks] != list(range(first, first + len(blocks))):
-            raise Invalid(Reason.BAD_BLOCK, "the blocks are not those that were asked for")
-        if not blocks and self._claims.get(peer, 0) >= first:
-            raise Invalid(Reason.BAD_BLOCK, "the peer has not got what it said it had")
-        fetched = [Fetched(peer, decided, _match(decided)) for decided in blocks]
+        try:
+            fetched = self._read(peer, payload)
+        except Invalid:
+            self.pass_over(peer)
+            raise
         self._is_checking = True
         return fetched
 
@@ -158,15 +155,25 @@ class CatchUp:
         return None
 
     def pass_over(self, peer: str) -> None:
-        """The peer stalls or lies: drop what it sent, and ask others first for a while."""
+        """The peer stalls or lies: drop what it sent and what builds on that, and ask others first for a while."""
         self._passed_over[peer] = self._clock.monotonic_ms() + PASSED_OVER_MS
         self._claims.pop(peer, None)
-        self._is_checking = False
-        self._buffer.clear()
-        self._buffer_bytes = 0
+        while any(item.peer == peer for item in self._buffer):
+            self._buffer_bytes -= self._buffer.pop().size_bytes
         if self._asked == peer:
             self._asked = None
         self.consider()
+
+    def _read(self, peer: str, payload: bytes) -> list[Fetched]:
+        blocks = bulk.decode_blocks(payload)
+        first = self._next_height() + len(self._buffer)
+        if blocks and blocks[0].block.height < first:  # decided another way meanwhile
+            blocks = [decided for decided in blocks if decided.block.height >= first]
+        if [decided.block.height for decided in blocks] != list(range(first, first + len(blocks))):
+            raise Invalid(Reason.BAD_BLOCK, "the blocks are not those that were asked for")
+        if not blocks and self._claims.get(peer, 0) >= first:
+            raise Invalid(Reason.BAD_BLOCK, "the peer has not got what it said it had")
+        return [Fetched(peer, decided, _match(decided)) for decided in blocks]
 
     def _timed_out(self) -> None:
         if self._asked is not None:

@@ -360,12 +360,7 @@ class Driver:
         elif event.kind == BulkKind.GET_BLOCKS:
             self._answer_blocks(event.member, *bulk.decode_get_blocks(event.payload))
         elif event.kind == BulkKind.BLOCKS:
-            try:
-                fetched = self.catch_up.answered(event.member, bulk.decode_blocks(event.payload))
-            except Invalid:
-                self.catch_up.pass_over(event.member)
-                raise
-            self._check_fetched(event.member, fetched)
+            self._check_fetched(event.member, self.catch_up.answered(event.member, event.payload))
 
     def _reject(self, member: str, error: Invalid) -> None:
         self.rejected_count += 1
@@ -412,6 +407,7 @@ class Driver:
                 self._feed()
             else:
                 self._parts.listener.log(logging.ERROR, "a block with a bad signature in it", peer=peer)
+                self.catch_up.add([])
                 self.catch_up.pass_over(peer)
 
         self._verify([transaction for item in fetched for transaction in item.transactions], checked)

@@ -36,7 +36,8 @@ class AmnesiaGuard:
         if self._is_open:
             return None
         validators = self._validators.at(height)
-        if member is not None and any(validator.member == member for validator in validators.validators):
+        others = [item.member for item in validators.validators if item.vote_key != self._signer.public]
+        if member in others:
             self._heard[member] = None
             self._above_height = max(self._above_height, self._height_above_record(newest_vote))
         if len(self._heard) < validators.quorum - 1:

@@ -38,6 +38,7 @@ class SimulatedNetwork:
         self._timeline = timeline
         self.machines: list[Machine] = []
         self.weather = Weather()
+        self._links: dict[tuple[str, str, type], tuple[int, int]] = {}
         self._parted: dict[str, None] = {}
         self._cut = Cut.BOTH
 
@@ -79,9 +80,10 @@ class SimulatedNetwork:
 
     def _carry(self, machine: Machine, other: Machine, event: seams.Event) -> None:
         random, weather = self._timeline.chance(f"{machine.name} to {other.name}"), self.weather
-        if self._is_cut(machine, other) or random.random() < weather.loss:
-            return
         life = other.life
+        is_linked = self._links.get((machine.name, other.name, type(event))) == (machine.life, life)
+        if not is_linked or self._is_cut(machine, other) or random.random() < weather.loss:
+            return
         for _ in range(2 if random.random() < weather.repeats else 1):
             delay_ms = random.randint(0, weather.delay_ms_max)
             self._timeline.after(delay_ms, lambda: other.deliver(event, life))
@@ -91,16 +93,32 @@ class SimulatedNetwork:
         return leaves != enters and self._cut in (Cut.BOTH, Cut.OUTWARD if leaves else Cut.INWARD)
 
     def _link(self, one: Machine, other: Machine) -> None:
+        """The votes link after a moment, the bulk link after another; what is sent before is lost."""
+        random = self._timeline.chance("links")
         lives = one.life, other.life
 
         def shake_hands() -> None:
-            if one.driver is None or other.driver is None or (one.life, other.life) != lives:
+            if one.driver is None or other.driver is None or not self._can_link(one, other, lives):
                 return
-            if (one.member in self._parted) != (other.member in self._parted):
-                return
+            self._open(one, other, seams.VoteFrame)
             heights = one.chain.height, other.chain.height
             held = other.driver.newest_vote(one.member), one.driver.newest_vote(other.member)
             one.deliver(seams.PeerJoined(other.member, heights[1], held[0]), lives[0])
             other.deliver(seams.PeerJoined(one.member, heights[0], held[1]), lives[1])
+            self._timeline.after(random.randint(0, CONNECT_MS_MAX), open_bulk)
 
-        self._timeline.after(self._timeline.chance("links").randint(1, CONNECT_MS_MAX), shake_hands)
+        def open_bulk() -> None:
+            if self._can_link(one, other, lives):
+                self._open(one, other, seams.BulkFrame)
+                one.deliver(seams.BulkUp(other.member), lives[0])
+                other.deliver(seams.BulkUp(one.member), lives[1])
+
+        self._timeline.after(random.randint(1, CONNECT_MS_MAX), shake_hands)
+
+    def _open(self, one: Machine, other: Machine, kind: type) -> None:
+        self._links[one.name, other.name, kind] = one.life, other.life
+        self._links[other.name, one.name, kind] = other.life, one.life
+
+    def _can_link(self, one: Machine, other: Machine, lives: tuple[int, int]) -> bool:
+        is_parted = (one.member in self._parted) != (other.member in self._parted)
+        return (one.life, other.life) == lives and one.is_up and other.is_up and not is_parted

@@ -62,7 +62,7 @@ def test_it_speaks_once() -> None:
 
 def test_strangers_and_repeats_do_not_count() -> None:
     asked = guard()
-    heard = [asked.joined(member, vote(9), 1) for member in ("observer", NAMES[1], NAMES[1], "observer")]
+    heard = [asked.joined(member, vote(9), 1) for member in ("observer", NAMES[OWN], NAMES[1], NAMES[1])]
     assert heard == [None] * 4
     assert asked.joined(NAMES[3], b"", 1) == 9
 
