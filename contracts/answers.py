@@ -106,6 +106,8 @@ class ContractInfo:
     interface: int
     source_digest: bytes
     deployed_height: int
+    language_version: int
+    cost_version: int
 
 
 @dataclass(frozen=True, slots=True)

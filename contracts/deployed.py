@@ -1,6 +1,7 @@
 """Contracts on chain: a name, an address that holds money, an interface version, and the source for ever.
 
-Sources are compiled once in a process and kept by the digest of their text.
+Sources are compiled once in a process and kept by the digest of their text. A contract runs for ever under the version
+of the language that was in force when it was deployed.
 """
 
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from contracts.kernel import accounts, layout
 from contracts.kernel.codes import refuse
 from contracts.kernel.layout import ContractRow, Row
 from contracts.kernel.scope import LEDGER, Scope
-from contracts.language import Compiled, Refused, compile_contract
+from contracts.language import Compiled, Refused, at_height, compile_contract, version_of
 from state.digest import source_digest
 from state.errors import Invalid, Reason
 from state.overlay import Overlay
@@ -37,22 +38,23 @@ class Contracts:
     __slots__ = ("_ready",)
 
     def __init__(self) -> None:
-        self._ready: dict[tuple[str, bytes], Deployed] = {}
+        self._ready: dict[tuple[str, bytes, int, int], Deployed] = {}
 
     def find(self, overlay: Overlay[Row], name: str) -> Deployed | None:
         """The contract of that name as the state has it, None if there is none."""
         row = overlay.get(layout.contract_key(name))
         if row is None:
             return None
-        address, interface, digest, _ = cast(ContractRow, row)
-        found = self._ready.get((name, digest))
+        address, interface, digest, _, language, cost = cast(ContractRow, row)
+        found = self._ready.get((name, digest, language, cost))
         if found is None or found.interface != interface:
             source = overlay.get(layout.source_key(name))
             assert source is not None, "a contract without source"
-            found = Deployed(name, address, interface, compile_contract(cast(str, source[0]).encode()))
+            text = cast(str, source[0]).encode()
+            found = Deployed(name, address, interface, compile_contract(text, version_of(language, cost)))
             if len(self._ready) >= COMPILED_MAX:
                 del self._ready[next(iter(self._ready))]
-            self._ready[name, digest] = found
+            self._ready[name, digest, language, cost] = found
         return found
 
 
@@ -64,15 +66,17 @@ def deploy(scope: Scope, name: str, source: str) -> str:
     """
     if layout.NAME.fullmatch(name) is None or name in (LEDGER, layout.SUPPLY):
         raise Invalid(Reason.BAD_GENESIS, f"{name!r} can't be a contract's name")
+    version = at_height(scope.height)
     try:
-        compile_contract(source.encode())
+        compile_contract(source.encode(), version)
     except Refused as error:
         raise Invalid(Reason.BAD_GENESIS, f"the contract {name} is refused: {error}") from error
     key = layout.contract_key(name)
     if scope.overlay.get(key) is not None:
         refuse("account_exists", f"two contracts are named {name}")
     address = accounts.create_for_contract(scope, name)
-    row: ContractRow = (address, FIRST_INTERFACE, source_digest(source.encode()), scope.height)
+    digest = source_digest(source.encode())
+    row: ContractRow = (address, FIRST_INTERFACE, digest, scope.height, version.language, version.cost)
     scope.overlay.put(key, row)
     scope.overlay.put(layout.source_key(name), (source,))
     return address

@@ -19,10 +19,13 @@ is the canonical encoding of one list. In memory a value is a tuple (``…Row``)
     expiry/<address>/<asset>             [count]             a heap of the holds that can expire
     expiry/<address>/<asset>/<slot>      [expires ms, hold]
     expiring/<hold>                      [slot]
-    contract/<name>                      [address, interface, source digest, height of deployment]
+    contract/<name>                      [address, interface, source digest, height of deployment,
+                                          language version, cost version]
     source/<name>                        [source]
     data/<contract>/<field>/<packed key> [value]             a contract's Map
     data/<contract>/<field>              [value]             a contract's Value
+    data/<contract>/<field>.index        [[level, keys, children, next number]]   root of an OrderedMap's index
+    data/<contract>/<field>.index/<packed number>   [[level, keys, children]]     its other pages
 """
 
 import re
@@ -42,7 +45,8 @@ MemberRow: TypeAlias = tuple[str, str, str, str, str, bytes | None, bytes | None
 AssetRow: TypeAlias = tuple[str, str, str, int, int]
 BalanceRow: TypeAlias = tuple[int, int]
 HoldRow: TypeAlias = tuple[str, str, int, str, int, str, str, str, str, int]
-ContractRow: TypeAlias = tuple[str, int, bytes, int]
+ContractRow: TypeAlias = tuple[str, int, bytes, int, int, int]
+"""Address, interface, source digest, height of deployment, version of the language, version of its prices."""
 
 EMPTY_BALANCE: BalanceRow = (0, 0)
 

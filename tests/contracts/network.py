@@ -188,7 +188,7 @@ class Desk:
         overlay: Overlay[Row] = Overlay(lambda key: None)
         write_genesis(overlay, replace(genesis_state(grants=()), contracts=()))
         for name in ("spender", "minter"):
-            overlay.put(layout.contract_key(name), ("", 1, b"", 0))
+            overlay.put(layout.contract_key(name), ("", 1, b"", 0, 1, 1))
         desk = cls(overlay)
         for bank, names in (("alpine", ("ann", "bob")), ("baltic", ("cid",))):
             scope = desk.scope(bank)

@@ -133,7 +133,7 @@ def test_balances_and_supply_end_at_the_largest_amount(desk: Desk) -> None:
 
 def test_who_may_debit(desk: Desk) -> None:
     funded(desk)
-    desk.overlay.put(layout.contract_key("thief"), ("", 1, b"", 0))
+    desk.overlay.put(layout.contract_key("thief"), ("", 1, b"", 0, 1, 1))
 
     def pay(scope: Scope) -> str:
         return code_of(lambda: ledger.transfer(scope, A, ANN, BOB, 1, "payment", ""))
