@@ -1,6 +1,8 @@
 """``hansa wallet``: accounts, payments, any call of a contract, any query."""
 
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +11,20 @@ import click
 from node import wallet as accounts
 from node.cli_settings import Exit, Settings, command, example, rows
 from node.wallet import MEMBER, WalletAccount
+from rpc.answers import TransactionAnswer
 from rpc.backend import TransactionStatus
-from rpc.client import RpcError, SyncClient
-from rpc.client.calls import Sent
-from rpc.text import SAFE_INT_MAX
-from state.transaction import Call
+from rpc.client import RpcError, SyncClient, Unreachable
+from rpc.client.calls import FUEL_LIMIT_TO_SIMULATE, FUEL_MARGIN, build_body
+from rpc.errors import CALL_FAILED
+from rpc.text import bytes_of, hex_of
+from state.transaction import Call, sign
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+TIMEOUT_SECONDS_MAX = 3600
+"""No transaction waits longer than the usual window."""
+
+_HASH = re.compile("0x[0-9a-f]{64}")
 
 
 def signing_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -23,7 +32,9 @@ def signing_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for decorate in (
         click.option("--from", "sender", default=MEMBER, show_default=True, help="The account that sends."),
         click.option("--passphrase-file", type=FILE, help="Of the account's key; mode 0600."),
-        click.option("--timeout", type=click.IntRange(0), default=30, show_default=True, help="Seconds to wait."),
+        click.option(
+            "--timeout", type=click.IntRange(0, TIMEOUT_SECONDS_MAX), default=30, show_default=True, help="Seconds."
+        ),
     ):
         function = decorate(function)
     return function
@@ -59,11 +70,20 @@ def list_accounts(settings: Settings) -> None:
     )
 
 
-@wallet.command(epilog=example("hansa wallet show alice", "hansa wallet show hansat1qx… --url 127.0.0.1:26700"))
-@click.argument("account")
+@wallet.command(
+    epilog=example(
+        "hansa wallet show alice",
+        "hansa wallet show hansat1qx… --url 127.0.0.1:26700",
+        "hansa wallet show 0x6527e6c20bd75f22d2cfc33573dcbb7207815306a010de80c91c8614072f1a7a",
+    )
+)
+@click.argument("account", metavar="NAME|ADDRESS|HASH")
 @command
-def show(settings: Settings, account: str) -> None:
-    """An account of this home, or any address, with its balances."""
+def show(settings: Settings, account: str) -> int:
+    """An account of this home or any address, with its balances; or what became of a transaction."""
+    if _HASH.fullmatch(account):
+        with SyncClient([settings.node_url]) as client:
+            return _outcome(settings, client.tx_get(bytes_of(account)))
     own = None if "1" in account and len(account) > 60 else accounts.find(settings.home, account)
     address = account if own is None else own.address
     public: dict[str, Any] = {"address": address} if own is None else _public(own)
@@ -75,7 +95,7 @@ def show(settings: Settings, account: str) -> None:
             if refusal.code != "unknown" or own is None:
                 raise
             settings.answer(public | {"registered": False}, [*lines, "No bank has opened this account yet."])
-            return
+            return Exit.DONE
     balances = [{"asset": entry.asset, "amount": entry.amount, "held": entry.held} for entry in found.balances]
     told = {"registered": True, "bank": found.bank, "frozen": found.frozen, "height": found.height}
     facts: list[tuple[str, object]] = [("address", address), ("bank", found.bank), ("height", found.height)]
@@ -84,6 +104,7 @@ def show(settings: Settings, account: str) -> None:
         if int(entry.held):
             facts.append((f"{entry.asset}, held", accounts.show_amount(int(entry.held), entry.asset)))
     settings.answer(public | told | {"balances": balances}, rows(facts))
+    return Exit.DONE
 
 
 @wallet.command(epilog=example("hansa wallet send --from alice hansat1qx… 12.50 USD --reference 'invoice 7'"))
@@ -162,39 +183,52 @@ def query(settings: Settings, contract: str, method: str, arguments: str, sender
 def _send(
     settings: Settings, sender: str, passphrase_file: Path | None, timeout: int, make: Callable[[SyncClient], Call]
 ) -> int:
+    """Simulate, sign, submit, wait. Whatever happens after the signing, the hash is told."""
     account = accounts.find(settings.home, sender)
     pair = account.open(settings.passphrase(passphrase_file))
     with SyncClient([settings.node_url]) as client:
-        sent = client.send([make(client)], account.address, [pair], timeout_ms=min(timeout * 1000, SAFE_INT_MAX))
-    return _outcome(settings, sent)
+        chain_id = bytes_of(client.node_status().chain_id)
+        body = build_body(chain_id, account.address, [make(client)], [pair], FUEL_LIMIT_TO_SIMULATE)
+        simulated = client.tx_simulate(body)
+        if not simulated.ok:
+            raise RpcError(CALL_FAILED, simulated.receipt.code, simulated.receipt.message)
+        signed = sign(replace(body, fuel_limit=int(simulated.fuel_used) * 5 // 4 + FUEL_MARGIN), [pair])
+        try:
+            answer = client.submit_and_wait(signed, timeout * 1000)
+        except Unreachable as error:
+            document = {"hash": hex_of(signed.id), "status": "unknown", "transaction": hex_of(signed.encoded)}
+            then = f"{error} It may have arrived all the same: hansa wallet show {hex_of(signed.id)}"
+            settings.answer(document, [*rows([("hash", document["hash"])]), then])
+            return Exit.UNREACHABLE
+    return _outcome(settings, answer, hex_of(signed.encoded))
 
 
-def _outcome(settings: Settings, sent: Sent) -> int:
-    outcome = sent.outcome
-    receipt = outcome.receipt
+def _outcome(settings: Settings, found: TransactionAnswer, encoded: str | None = None) -> int:
+    """What became of a transaction."""
+    receipt = found.receipt
     document: dict[str, Any] = {
-        "hash": outcome.hash,
-        "status": outcome.status.value,
-        "height": outcome.height,
+        "hash": found.hash,
+        "status": found.status.value,
+        "height": found.height,
         "code": receipt.code if receipt else None,
         "message": receipt.message if receipt else None,
         "results": list(receipt.results) if receipt else None,
         "fuel_used": receipt.fuel_used if receipt else None,
-        "transaction": "0x" + sent.transaction.encoded.hex(),
+        "transaction": encoded or found.transaction,
     }
     lines = rows([(name, document[name]) for name in ("hash", "status", "height") if document[name] is not None])
-    if outcome.status is TransactionStatus.FINAL:
+    if found.status is TransactionStatus.FINAL:
         if receipt is not None and any(result is not None for result in receipt.results):
             lines.append(f"result  {receipt.results[0]}")
         settings.answer(document, lines)
         return Exit.DONE
-    if outcome.status is TransactionStatus.FAILED and receipt is not None:
+    if found.status is TransactionStatus.FAILED and receipt is not None:
         settings.answer(document, [*lines, f"{receipt.code}: {receipt.message}"])
         return Exit.REFUSED
-    if outcome.status is TransactionStatus.EXPIRED:
+    if found.status is TransactionStatus.EXPIRED:
         settings.answer(document, [*lines, "Its time passed without it; it will never happen. Send a new one."])
         return Exit.REFUSED
-    then = "Not final yet; it may still become so. Ask for its hash before you send anew."
+    then = f"Not final yet; it may still become so. Ask before you send anew: hansa wallet show {found.hash}"
     settings.answer(document, [*lines, then])
     return Exit.PENDING
 

@@ -5,6 +5,7 @@ import random
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ def directory(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def hansa(capsys: pytest.CaptureFixture[str]) -> Hansa:
     def run(*arguments: str, code: int = 0) -> Any:
+        capsys.readouterr()
         assert main([*arguments, "--json"]) == code, capsys.readouterr()
         return json.loads(capsys.readouterr().out)
 
@@ -69,8 +71,18 @@ def test_a_network_lives(directory: Path, hansa: Hansa) -> None:
     shown = hansa("wallet", "show", "bob", *alpina)
     assert shown["balances"] == [{"asset": "USD.alpina", "amount": "1250", "held": "0"}]
 
+    hansa("devnet", "kill", "corriente", *where)
+    waiting = hansa(*pay, "0.50", "USD", "--timeout", "1", code=4)  # two of four are no quorum
+    assert waiting["status"] == "pending"
+    assert hansa("wallet", "show", waiting["hash"], *alpina, code=4)["status"] == "pending"
+
     assert hansa("devnet", "start", "borealis", *where)["member"] == "borealis"
     assert hansa("devnet", "start", "borealis", *where, code=1)["error"]["code"] == "conflict"
+    hansa("devnet", "start", "corriente", *where)
+    deadline = time.monotonic() + 20
+    while main(["wallet", "show", waiting["hash"], *alpina]) == 4:
+        assert time.monotonic() < deadline
+    assert hansa("wallet", "show", waiting["hash"], *borealis)["code"] == "ok"
     asked = hansa("wallet", "query", "bank_money", "supply", '["USD.alpina"]', *borealis)
     assert (asked["result"], int(asked["height"]) >= int(paid["height"])) == ("2000", True)
     assert hansa("status", *borealis)["member"] == "borealis"
@@ -80,7 +92,7 @@ def test_a_network_lives(directory: Path, hansa: Hansa) -> None:
     before = sorted((path.name, path.read_bytes()) for path in (directory / "borealis").rglob("*") if path.is_file())
     verified = hansa("verify", *borealis)
     after = sorted((path.name, path.read_bytes()) for path in (directory / "borealis").rglob("*") if path.is_file())
-    assert (verified["agrees"], verified["transactions"], verified["failed"]) == (True, 4, 0)
+    assert (verified["agrees"], verified["transactions"], verified["failed"]) == (True, 5, 0)
     assert int(verified["height"]) >= int(paid["height"])
     assert before == after
     assert "stopped" in " ".join(hansa("devnet", "logs", "borealis", *where)["logs"]["borealis"])
