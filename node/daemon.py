@@ -5,7 +5,6 @@ last line it logs.
 """
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import uvloop
 
-from node import logs
+from node import collector, logs
 from node.life import Ending, Node
 from node.opening import Opening, check_port, lock_home, read_home
 from state.errors import Corrupt, Invalid
@@ -59,8 +58,7 @@ async def _live(opening: Opening) -> int:
     except (Invalid, Corrupt) as error:
         logger.critical(error.detail if isinstance(error, Invalid) else str(error))
         _end_at_once(1)
-    gc.collect()
-    gc.freeze()
+    collector.settle()
     ending = await node.ended
     if ending is not None:
         _explain(ending)

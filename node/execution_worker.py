@@ -13,7 +13,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from contracts.executor import Executor
-from node import facts
+from node import collector, facts
 from node.execution import opened_of, run_block
 from node.execution_frames import (
     EXECUTE,
@@ -127,6 +127,7 @@ def main() -> int:
     _limit(resource.RLIMIT_NOFILE, FILES_MAX)
     _limit(resource.RLIMIT_DATA, MEMORY_BYTES_MAX)
     connection = socket.socket(fileno=sys.stdin.fileno())
+    collector.settle()
     try:
         return serve(connection)
     except (BrokenPipeError, ConnectionResetError):
