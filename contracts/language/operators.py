@@ -32,6 +32,10 @@ from contracts.language.values import (
 )
 
 _NEGATIVE: Final = -LIMIT
+SHORT_MAX: Final = 2_500
+MIDDLE_MAX: Final = 30_000
+SHORT_PATTERN_MAX: Final = 100
+"""Below these sizes CPython compares a pattern at every place of a text (measured: 0.6 ns for each of the product)."""
 PATTERN_MAX: Final = 4_096
 """Characters of a searched pattern that its price counts."""
 _SIZED: Final = frozenset({list, tuple, dict, str, bytes, range})
@@ -339,12 +343,12 @@ def contains(item: Any, values: Any) -> Any:
 
 
 def _pay_search(values: Any, item: Any) -> None:
-    """Searching a text costs its length times the pattern's, at worst; short patterns are priced as linear."""
+    """Searching a short text costs its length times the pattern's, at worst; CPython searches a long one better."""
     prices = cell.meter.prices
     crossed = len(values) * min(len(item), PATTERN_MAX)
-    charge(
-        (len(values) >> prices.pass_shift) + (crossed >> prices.search_shift) + (len(item) >> prices.text_shift)
-    )
+    short = len(values) < SHORT_MAX or (len(values) < MIDDLE_MAX and len(item) < SHORT_PATTERN_MAX)
+    shift = prices.text_shift if short else prices.search_shift
+    charge((len(values) >> prices.pass_shift) + (crossed >> shift) + (len(item) >> prices.text_shift))
 
 
 def lacks(item: Any, values: Any) -> Any:

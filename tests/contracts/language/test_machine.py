@@ -298,3 +298,15 @@ def test_dicts_of_texts_pay_nothing_for_their_size() -> None:
     other = Meter(10**6)
     run(compile_contract(numbers), "main", [], MemoryHost(), other)
     assert other.used > meter.used + 1000 * 1000 // 8 - 60_000
+
+
+@pytest.mark.parametrize(("size", "pattern"), [(2_400, 1_200), (29_000, 98)])
+def test_a_search_that_compares_everything_costs_what_it_takes(size: int, pattern: int) -> None:
+    source = module(
+        f'text = "a" * {size}\npattern = "a" * {pattern - 2} + "ba"\nfound = 0\n'
+        "for turn in range(200):\n    found += text.find(pattern)\nreturn found"
+    )
+    meter, started = Meter(10**9), time.process_time()
+    assert run(compile_contract(source), "main", [], MemoryHost(), meter) == -200
+    assert time.process_time() - started < meter.used * 40e-9, "a unit of fuel is about 10 ns"
+    assert meter.used > 200 * size * pattern // 32
