@@ -199,8 +199,10 @@ def _change_proof(answer: dict[str, Any]) -> None:
     proof = answer["proof"]
     if isinstance(proof, list):
         proof[-1] = _flipped(proof[-1])
-    else:
+    elif proof["levels"]:
         proof["levels"][-1] = _flipped(proof["levels"][-1])
+    else:  # a state so small that it is one bucket
+        proof["bucket"] = _flipped(proof["bucket"])
 
 
 def _flipped(text: str) -> str:
