@@ -8,7 +8,7 @@ from node import seams
 from scripts.simulation import birth
 from scripts.simulation.chronicle import Chronicle
 from scripts.simulation.invariants import Invariants, Violated
-from scripts.simulation.machine import Halted, Machine
+from scripts.simulation.machine import HEARTBEAT_MS, Halted, Machine
 from scripts.simulation.network import SimulatedNetwork
 from scripts.simulation.storm import Storm
 from scripts.simulation.timeline import Timeline
@@ -180,10 +180,18 @@ class Run:
             if not self.invariants.is_final(transaction.id):
                 self._send(self._honest()[0], transaction)
         self._timeline.run(CALM_MS)
+        self._let_all_hear()
         for identity in self._submitted:
             if not self.invariants.is_final(identity):
                 raise Violated(f"I6: {identity.hex()[:8]} was submitted again and is not final")
         self.invariants.settle(self.machines)
+
+    def _let_all_hear(self) -> None:
+        """A heartbeat may be decided at some and on its way to the others."""
+        for _ in range(HEARTBEAT_MS // 10 // 2):
+            if all(machine.chain.height >= self.invariants.newest_height for machine in self.machines):
+                return
+            self._timeline.run(10)
 
     def _lose_quorum(self) -> None:
         """N14: with less than a quorum the chain halts, and it resumes once they are back."""

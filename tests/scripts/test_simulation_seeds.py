@@ -1,6 +1,8 @@
-"""Seeds that found something. Each holds now, and breaks again where its bug is planted back.
+"""Seeds that found something.
 
-A change of the simulator changes what a seed does. Then ``--seeds`` on the planted bug finds another one for it.
+``HELD`` are the seeds as they were found; they hold now. A change of the simulator changes what a seed does, so
+``SHOWN`` has for each bug a seed that shows it today, where it is planted back. When one does so no longer, another
+seed will: try the first hundred.
 """
 
 import pytest
@@ -9,12 +11,12 @@ from scripts.simulation.run import Run
 from tests.scripts import planted
 from tests.scripts.planted import Plant
 
-FOUND: list[tuple[int, int, Plant, str]] = [
-    (1, 1, planted.peers_once_passed_over_stay_so, "an observer of one validator stayed behind for 30 s"),
-    (11, 4, planted.kept_bodies_are_dropped_at_a_restart, "bodies of a prepared block were lost at restart"),
+SHOWN: list[tuple[int, int, Plant, str]] = [
+    (36, 1, planted.peers_once_passed_over_stay_so, "an observer of one validator stayed behind for 30 s"),
+    (4, 4, planted.kept_bodies_are_dropped_at_a_restart, "bodies of a prepared block were lost at restart"),
     (2, 4, planted.view_change_is_lost_while_signing_is_not_allowed, "a VIEW-CHANGE was never signed"),
-    (13, 4, planted.gossip_is_sent_once, "gossip lost once left a transaction in one pool"),
-    (5, 4, planted.guard_asks_for_unknown_validators, "V(h) was not known in the amnesia guard"),
+    (1, 4, planted.gossip_is_sent_once, "gossip lost once left a transaction in one pool"),
+    (6, 4, planted.guard_asks_for_unknown_validators, "V(h) was not known in the amnesia guard"),
     (1, 4, planted.what_is_decided_may_be_listed_again, "a block listed what was decided and not delivered yet"),
 ]
 
@@ -32,7 +34,7 @@ HELD = [
 
 
 @pytest.mark.parametrize(
-    ("seed", "nodes"), [case[:2] for case in FOUND if case[1] == 1], ids=[case[3] for case in FOUND if case[1] == 1]
+    ("seed", "nodes"), [case[:2] for case in SHOWN if case[1] == 1], ids=[case[3] for case in SHOWN if case[1] == 1]
 )
 def test_it_holds(seed: int, nodes: int) -> None:
     assert Run(seed, nodes).result().violation is None
@@ -46,7 +48,7 @@ def test_it_still_holds(seed: int, nodes: int) -> None:
 
 @pytest.mark.full
 @pytest.mark.parametrize(
-    ("seed", "nodes", "plant"), [case[:3] for case in FOUND], ids=[case[2].__name__ for case in FOUND]
+    ("seed", "nodes", "plant"), [case[:3] for case in SHOWN], ids=[case[2].__name__ for case in SHOWN]
 )
 def test_it_breaks_again_where_its_bug_is_back(
     seed: int, nodes: int, plant: Plant, monkeypatch: pytest.MonkeyPatch
