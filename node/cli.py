@@ -11,9 +11,10 @@ from pathlib import Path
 
 import click
 
+from node.cli_contract import contract
 from node.cli_devnet import devnet
 from node.cli_genesis import genesis, init, testnet
-from node.cli_inspect import contract, start, status, verify
+from node.cli_inspect import start, status, verify
 from node.cli_settings import Exit, Settings, example, options
 from node.cli_wallet import wallet
 

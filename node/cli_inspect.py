@@ -1,4 +1,4 @@
-"""``hansa start``, ``status``, ``contract check`` and ``verify``: one node, one file, one directory.
+"""``hansa start``, ``status`` and ``verify``: one node, one directory.
 
 What only one command needs is imported in it, so that the others don't wait for it.
 """
@@ -7,19 +7,15 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import click
 
-from node.cli_settings import Exit, Settings, command, example, rows
+from node.cli_settings import Settings, command, example, rows
 from rpc.client import Policy, SyncClient
 from state.errors import Invalid, Reason
 
 FEW_LINES = 10
 """Progress lines where there is no terminal."""
-
-SOURCE_BYTES_READ_MAX = 1024 * 1024
-"""Far above the largest contract; what is above that is refused by the checker, and not read to its end."""
 
 
 @click.command(epilog=example("hansa start --home alpina"))
@@ -47,24 +43,6 @@ def status(settings: Settings) -> None:
     document = dict(fields) | {"url": settings.node_url}
     shown = [(name, "; ".join(value) or "–") if isinstance(value, tuple) else (name, value) for name, value in fields]
     settings.answer(document, rows([("url", settings.node_url), *shown]))
-
-
-@click.group(epilog=example("hansa contract check loans.py"))
-def contract() -> None:
-    """Contracts: what the language says of a file."""
-
-
-@contract.command(epilog=example("hansa contract check loans.py", "hansa contract check loans.py --json"))
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@command
-def check(settings: Settings, file: Path) -> int:
-    """Whether the network would accept this contract, and every reason why not."""
-    from contracts.language.report import as_json, as_lines, check_report
-
-    with file.open("rb") as source:
-        findings = check_report(source.read(SOURCE_BYTES_READ_MAX))
-    settings.answer(as_json(str(file), findings), as_lines(str(file), findings))
-    return Exit.REFUSED if findings else Exit.DONE
 
 
 @click.command(epilog=example("hansa verify --home alpina"))
