@@ -95,6 +95,9 @@ def journal(scope: Scope, legs: Sequence[Leg], purpose: str, reference: str = ""
 def transfer(scope: Scope, asset: str, source: str, target: str, amount: int, purpose: str, reference: str) -> None:
     """A journal of two legs. :raises ContractError: with a code of the kernel's."""
     checked(amount)
+    if source == target and available(scope, source, asset) < amount:
+        # The legs cancel out, but nobody is seen to be paid what is not there.
+        refuse("insufficient_funds", f"{source} has less than {amount} of {asset}")
     journal(scope, ((asset, source, -amount), (asset, target, amount)), purpose, reference)
 
 

@@ -260,6 +260,15 @@ def test_a_shared_account_needs_its_threshold(desk: Desk) -> None:
     assert members.member_of(scope, ALPINE) == "alpine"
 
 
+def test_nobody_pays_himself_what_is_not_there(desk: Desk) -> None:
+    funded(desk)
+    scope = desk.scope("ann")
+    ledger.transfer(scope, A, ANN, ANN, 1_000, "payment", "")
+    assert code_of(lambda: ledger.transfer(scope, A, ANN, ANN, 1_001, "payment", "")) == "insufficient_funds"
+    assert len(scope.events) == 1
+    assert balances(desk, (ANN, A)) == [(1_000, 0)]
+
+
 def a_hold(desk: Desk, expires_ms: int = 0, amount: int = 400) -> str:
     scope = desk.scope("ann", contract="spender")
     return holds.create(scope, A, ANN, amount, BOB, expires_ms, "order", "ref")
