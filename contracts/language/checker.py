@@ -18,7 +18,7 @@ from contracts.language.annotations import (
     read_key,
 )
 from contracts.language.bodies import check_body
-from contracts.language.constants import NotConstant, conforms, constant_value
+from contracts.language.constants import NotConstant, conforms, constant_value, literal_fault
 from contracts.language.findings import FINDINGS_MAX, Finding
 from contracts.language.grammar import inspect
 from contracts.language.order_keys import ORDER_SCALARS
@@ -95,7 +95,7 @@ class _Module:
         for index, statement in enumerate(tree.body):
             match statement:
                 case ast.Expr(value=ast.Constant(value=str() as text)) if index == 0:
-                    self.program.document = text
+                    self.program.document = self.docstring(statement, text)
                 case ast.ImportFrom():
                     self.read_import(statement)
                 case ast.Assign():
@@ -139,6 +139,12 @@ class _Module:
                 if name not in reached:
                     reached[name] = None
                     waiting.append(name)
+
+    def docstring(self, node: ast.AST, text: str) -> str:
+        """``text``, which the ABI shows; reports what no encoding holds."""
+        if fault := literal_fault(text):
+            self.report(node, "literal", fault, "use text in full characters")
+        return text
 
     def define(self, node: ast.AST, name: str) -> bool:
         """Whether ``name`` may be declared here; reports why not."""
@@ -356,7 +362,8 @@ class _Module:
         defaults = self.read_defaults(node, parameters)
         if self.define(node, node.name):
             self.program.functions[node.name] = Function(
-                node.name, kind, node, tuple(parameters), defaults, returns, ast.get_docstring(node) or ""
+                node.name, kind, node, tuple(parameters), defaults, returns,
+                self.docstring(node, ast.get_docstring(node) or ""),
             )
 
     def read_defaults(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from contracts.language import CallContext, ContractError, Meter, OutOfFuel, Plain, compile_contract, run
+from contracts.language import CallContext, ContractError, Meter, OutOfFuel, Plain, Refused, compile_contract, run
 from contracts.language.machine import COMPILED_MAX, _cache
 from contracts.language.operators import cell
 from tests.contracts.language.memory_host import MemoryHost
@@ -310,3 +310,15 @@ def test_a_search_that_compares_everything_costs_what_it_takes(size: int, patter
     assert run(compile_contract(source), "main", [], MemoryHost(), meter) == -200
     assert time.process_time() - started < meter.used * 40e-9, "a unit of fuel is about 10 ns"
     assert meter.used > 200 * size * pattern // 32
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        b'"""\\ud800"""\n',
+        b'from hansa import action\n\n\n@action\ndef main() -> None:\n    """\\udfff."""\n',
+    ],
+)
+def test_a_docstring_is_text_that_the_abi_can_show(source: bytes) -> None:
+    with pytest.raises(Refused, match="half of a surrogate pair"):
+        compile_contract(source)
