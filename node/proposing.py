@@ -14,6 +14,10 @@ from state.block import Block, make_block
 from state.parameters import ChainParameters
 
 
+PROPOSED_WHOLE = 256
+"""A pool of so many is proposed whole, of a longer one the older half: others may still be verifying the newest."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pace:
     """Local policy."""
@@ -84,7 +88,7 @@ class Proposer:
         taken = self._pool.take(
             timestamp_ms,
             parameters.transaction_window_ms,
-            parameters.block_transactions_max,
+            min(parameters.block_transactions_max, max(PROPOSED_WHOLE, len(self._pool) // 2)),
             parameters.block_bytes_max,
             parameters.block_fuel_max,
         )
