@@ -6,8 +6,6 @@ from dataclasses import replace
 import pytest
 
 from consensus import safety
-from consensus.height import Height
-from consensus.view_state import Conditions
 from contracts.executor import Executor
 from node import catchup, seams, start
 from node.admission import Door
@@ -22,7 +20,6 @@ from scripts.simulation import disk, machine
 from state.block import Block
 from state.transaction import Transaction
 from state.validators import ValidatorSet
-from state.votes import ViewChange
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 
@@ -94,17 +91,6 @@ def guard_asks_for_unknown_validators(patch: pytest.MonkeyPatch) -> None:
         return joined(guard, member, newest_vote, height + 1)
 
     patch.setattr(AmnesiaGuard, "joined", joined_at_next)
-
-
-def view_change_is_lost_while_signing_is_not_allowed(patch: pytest.MonkeyPatch) -> None:
-    advance = Height.advance
-
-    def advance_forgetful(height: Height, conditions: Conditions) -> None:
-        advance(height, conditions)
-        if not conditions.can_sign and height.view > 0:
-            height._now.asked.add(ViewChange)
-
-    patch.setattr(Height, "advance", advance_forgetful)
 
 
 def what_is_decided_may_be_listed_again(patch: pytest.MonkeyPatch) -> None:

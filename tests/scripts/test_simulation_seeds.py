@@ -14,7 +14,6 @@ from tests.scripts.planted import Plant
 SHOWN: list[tuple[int, int, Plant, str]] = [
     (36, 1, planted.peers_once_passed_over_stay_so, "an observer of one validator stayed behind for 30 s"),
     (4, 4, planted.kept_bodies_are_dropped_at_a_restart, "bodies of a prepared block were lost at restart"),
-    (2, 4, planted.view_change_is_lost_while_signing_is_not_allowed, "a VIEW-CHANGE was never signed"),
     (1, 4, planted.gossip_is_sent_once, "gossip lost once left a transaction in one pool"),
     (6, 4, planted.guard_asks_for_unknown_validators, "V(h) was not known in the amnesia guard"),
     (1, 4, planted.what_is_decided_may_be_listed_again, "a block listed what was decided and not delivered yet"),
