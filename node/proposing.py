@@ -13,7 +13,6 @@ from node.timers import Timers
 from state.block import Block, make_block
 from state.parameters import ChainParameters
 
-
 PROPOSED_WHOLE = 256
 """A pool of so many is proposed whole, of a longer one the older half: others may still be verifying the newest."""
 
