@@ -262,6 +262,7 @@ def run_test_script(root: Path, *arguments: str, **variables: str) -> tuple[list
 
 def test_every_check_runs_and_failures_are_named(tmp_path: Path) -> None:
     root = make_project(tmp_path / "project", FAKE_TOOLS)
+    scripts = sorted(f"scripts/{path.name}" for path in (root / "scripts").glob("*.py"))
     assert run_test_script(root, "tests/a b", TESTS_FAIL="1") == (
         [
             "== ruff",
@@ -269,7 +270,7 @@ def test_every_check_runs_and_failures_are_named(tmp_path: Path) -> None:
             "== mypy --strict",
             "mypy: -m mypy",
             "== mypy --strict scripts",
-            f"mypy: -m mypy {' '.join(sorted(f'scripts/{path.name}' for path in (root / 'scripts').glob('*.py')))}",
+            f"mypy: -m mypy {' '.join(scripts)} scripts/simulation",
             "== tests",
             "<--continue-on-collection-errors><-m><not full><tests/a b>",
             "3 passed in 0.01s",
