@@ -13,10 +13,10 @@ from rpc.client import Policy, RpcError, SyncClient, Unreachable
 from scripts.demo_record import Stopped
 from state.transaction import Transaction
 
-ROWS_PER_REQUEST = 40
+ROWS_PER_REQUEST = 25
 
-WAITING_MAX = 1_000
-"""Rows that are sent and not yet final, at most."""
+WAITING_MAX = 300
+"""Rows that are sent and not yet final, at most: more makes each wait longer and the whole no faster."""
 
 RESEND_SECONDS = 4.0
 """What is not final by then is sent again, to the next validator."""
