@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
-SAMPLED = 4
+SAMPLED = 1
 WAIT_MS = 30_000
 UNANSWERED_MAX = 400
 """Batches under way; beyond it the loop sends no more and counts what it left out."""

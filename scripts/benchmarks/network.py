@@ -30,6 +30,12 @@ READY_SECONDS_MAX = 60.0
 WARM_SECONDS = 4.0
 """Part of the load before the window opens."""
 
+DRAIN_SECONDS_MAX = 90.0
+"""How long the nodes may take to work off the first load."""
+
+IDLE_SECONDS = 1.5
+"""So long nothing must be pending before the second load: what is still being verified shows by then."""
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -117,12 +123,19 @@ def _committed(place: Place) -> int:
 
 
 def _drain(validators: Sequence[Place]) -> None:
-    """Wait until no pool holds anything."""
-    deadline = time.monotonic() + 60
-    for place in validators:
-        with SyncClient([place.url]) as client:
-            while client.node_status().pool_count and time.monotonic() < deadline:
-                time.sleep(0.2)
+    """Wait until every node has been idle for a while: nothing pending, everything decided executed."""
+    deadline = time.monotonic() + DRAIN_SECONDS_MAX
+    idle_since = time.monotonic()
+    while time.monotonic() < min(idle_since + IDLE_SECONDS, deadline):
+        if not all(_is_idle(place) for place in validators):
+            idle_since = time.monotonic()
+        time.sleep(0.2)
+
+
+def _is_idle(place: Place) -> bool:
+    with SyncClient([place.url]) as client:
+        status = client.node_status()
+    return status.pool_count == 0 and status.height == status.decided_height
 
 
 def _pids(place: Place) -> list[int]:
