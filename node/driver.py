@@ -11,10 +11,8 @@ from dataclasses import dataclass
 
 from consensus import events as core
 from consensus import messages
-from consensus.messages import DecidedMessage
 from consensus.replica import Replica
-from consensus.safety import SignRequest
-from node import records, seams
+from node import seams
 from node.admission import Admitted, Door
 from node.catchup import CatchUp, Fetched
 from node.chain import Chain
@@ -25,7 +23,9 @@ from node.history import ValidatorHistory
 from node.journal import Journal
 from node.pool import Pool
 from node.proposing import Pace, Proposer
+from node.recording import Recorder
 from node.seams import Clock, Execution, Listener, Network, Verifier
+from node.serving import Server
 from node.signer import Signer
 from node.timers import Timers
 from p2p import bulk
@@ -37,18 +37,6 @@ from state.errors import Invalid
 from state.parameters import ChainParameters
 from state.transaction import Transaction
 from state.votes import Checkpoint
-
-LAZY_SYNC_MS = 5
-"""CHECKPOINTs ride on the next journal write; with none in this time they get one of their own."""
-
-ANSWER_BLOCKS_MAX = 4
-"""Decided blocks that one request for bodies is answered from: it asks for those of one block, decided meanwhile."""
-
-JOURNAL_BYTES_MAX = 64 * 1024 * 1024
-"""Beyond this the journal is compacted once a height is appended."""
-
-WITHOUT_BODIES, WITH_BODIES = 0, 1
-"""How a block of the undecided height stands in the journal."""
 
 HEARTBEATS_MISSED = 2
 """After this many heartbeats without a block a replica takes it that there is work for its view timer."""
@@ -89,9 +77,6 @@ class Driver:
         self._executing: dict[int, Block] = {}
         self._verifications: dict[int, Callable[[Sequence[bool]], None]] = {}
         self._next_verification = 0
-        self._next_token = 0
-        self._syncing_token = 0
-        self._journalled: dict[bytes, int] = {}
         self._had_work = False
         self.is_halted = False
         self.rejected_count = 0
@@ -102,6 +87,10 @@ class Driver:
         self.delivery = Delivery(
             parts.parameters, parts.chain, self.door, parts.network, self.timers, self._replica.step, self._deliver
         )
+        self.recorder = Recorder(
+            parts.journal, parts.signer, parts.chain, parts.validators, self.timers, self.delivery.bodies
+        )
+        self._server = Server(parts.chain, self.door, parts.network)
         self.proposer = Proposer(
             parts.chain_id,
             parts.parameters,
@@ -191,7 +180,7 @@ class Driver:
         for decision in ready.decided:
             self.proposer.decided()
             self.delivery.decided(decision, self._signers(decision.certificate))
-        self._sign(ready.sign)
+        self.recorder.sign(ready.sign)
         for outgoing in ready.send:
             self._parts.network.send_vote(outgoing.to, messages.encode(outgoing.message))
         for certificate in ready.certified:
@@ -208,7 +197,7 @@ class Driver:
         for behind in ready.behind:
             self.catch_up.claim(behind.peer, behind.height - 1)
         for request in ready.decided_wanted:
-            self._answer_decided(request)
+            self._server.decided(request.peer, request.height, self._next_height())
         self._report(ready)
 
     def _report(self, ready: core.Ready) -> None:
@@ -219,53 +208,11 @@ class Driver:
             self.rejected_count += 1
             self._parts.listener.log(logging.WARNING, rejected.detail, peer=rejected.peer)
 
-    # ----------------------------------------------------------------------------------------------- signing
-
-    def _sign(self, requests: Sequence[SignRequest]) -> None:
-        signer = self._parts.signer
-        if not requests or signer is None:
-            return
-        for request in requests:
-            self._journal_block(request.block)
-        self._next_token += 1
-        signer.request(self._next_token, requests, self._parts.validators.at)
-        if all(isinstance(request.vote, Checkpoint) for request in requests):
-            if not self.timers.is_running("lazy sync"):
-                self.timers.set("lazy sync", LAZY_SYNC_MS, self._sync)
-        else:
-            self._sync()
-
-    def _sync(self) -> None:
-        """Make the journal durable up to the newest token."""
-        if self._syncing_token < self._next_token:
-            self._syncing_token = self._next_token
-            self.timers.cancel("lazy sync")
-            self._parts.journal.sync(self._next_token)
-
-    def _synced(self, event: seams.Synced) -> None:
-        if self._parts.signer is not None:
-            for answer in self._parts.signer.synced(event.token):
-                self._replica.step(answer)
-
-    def _journal_block(self, block: Block | None) -> None:
-        """A block goes to the journal before anything signed about it, and its bodies as soon as they are here."""
-        if block is None or self._journalled.get(block.digest) == WITH_BODIES:
-            return
-        bodies = self.delivery.bodies(block)
-        if bodies is None:
-            if block.digest not in self._journalled:
-                self._parts.journal.append(records.block_record(block, None))
-                self._journalled[block.digest] = WITHOUT_BODIES
-        else:
-            self._parts.journal.append(records.block_record(block, [item.encoded for item in bodies]))
-            self._journalled[block.digest] = WITH_BODIES
-
     # --------------------------------------------------------------------------------- decided and executed
 
     def _deliver(self, decision: core.Decision, transactions: list[Transaction]) -> None:
         block = decision.block
-        self._journal_block(block)
-        self._parts.journal.append(records.decided_record(decision.certificate))
+        self.recorder.decided(decision)
         encoded = [transaction.encoded for transaction in transactions]
         self._chain.append(block, decision.certificate, encoded, decision.rotation.encode())
         self._parts.pool.forget(block.transaction_ids())
@@ -274,31 +221,11 @@ class Driver:
         expired = self._parts.pool.expire(block.header.timestamp_ms)
         if expired:
             self._parts.listener.expired(expired)
-        self._journalled.clear()
-        if self._parts.journal.size_bytes > JOURNAL_BYTES_MAX:
-            self.compact()
+        self.recorder.appended()
 
-    def compact(self) -> None:
-        """Make the chain durable, then let the journal forget what the chain has."""
-        self._chain.sync()
-        kept = [] if self._parts.signer is None else self._parts.signer.kept()
-        kept = [request for request in kept if request.vote.height > self._chain.height]
-        blocks: dict[bytes, Block] = {
-            request.block.digest: request.block for request in kept if request.block is not None
-        }
-        snapshot = []
-        for block in blocks.values():
-            bodies = self.delivery.bodies(block)
-            encoded = None if bodies is None else [transaction.encoded for transaction in bodies]
-            snapshot.append(records.block_record(block, encoded))
-        snapshot.extend(records.request_record(request) for request in kept)
-        if self._parts.signer is not None:
-            snapshot.append(records.safety_record(self._parts.signer.record))
-        self._parts.journal.compact(snapshot)
-        self._journalled = {
-            block.digest: WITHOUT_BODIES if self.delivery.bodies(block) is None else WITH_BODIES
-            for block in blocks.values()
-        }
+    def _synced(self, event: seams.Synced) -> None:
+        for answer in self.recorder.synced(event.token):
+            self._replica.step(answer)
 
     def _executed(self, event: seams.Executed) -> None:
         block = self._executing.pop(event.height)
@@ -356,47 +283,15 @@ class Driver:
         if event.kind == BulkKind.TRANSACTIONS:
             self.door.receive(bulk.decode_transactions(event.payload), self._parts.clock.now_ms())
         elif event.kind == BulkKind.GET_BODIES:
-            self._answer_bodies(event.member, bulk.decode_get_bodies(event.payload))
+            self._server.bodies(event.member, bulk.decode_get_bodies(event.payload))
         elif event.kind == BulkKind.GET_BLOCKS:
-            self._answer_blocks(event.member, *bulk.decode_get_blocks(event.payload))
+            self._server.blocks(event.member, *bulk.decode_get_blocks(event.payload))
         elif event.kind == BulkKind.BLOCKS:
             self._check_fetched(event.member, self.catch_up.answered(event.member, event.payload))
 
     def _reject(self, member: str, error: Invalid) -> None:
         self.rejected_count += 1
         self._parts.listener.log(logging.WARNING, f"a message was refused: {error}", peer=member)
-
-    def _answer_bodies(self, member: str, entries: Sequence[bytes]) -> None:
-        here = [self.door.find(entry) for entry in entries]
-        found = [transaction.encoded for transaction in here if transaction is not None]
-        gone = [entry for entry, transaction in zip(entries, here, strict=True) if transaction is None]
-        found.extend(self._chain.transactions(gone, ANSWER_BLOCKS_MAX))
-        answer: list[bytes] = []
-        size = 0
-        for encoded in found:
-            answer.append(encoded)
-            size += len(encoded)
-            if size > bulk.ANSWER_BYTES_TARGET:
-                break
-        if answer:
-            self._parts.network.send_bulk(member, BulkKind.TRANSACTIONS, bulk.encode_transactions(answer))
-
-    def _answer_blocks(self, member: str, first_height: int, count: int) -> None:
-        rows: list[bytes] = []
-        size = 0
-        for height in range(first_height, min(first_height + count, self._chain.height + 1)):
-            row = self._chain.encoded(height)
-            if row is None or (rows and size + len(row) > bulk.ANSWER_BYTES_TARGET):
-                break
-            rows.append(row)
-            size += len(row)
-        self._parts.network.send_bulk(member, BulkKind.BLOCKS, bulk.encode_blocks(rows))
-
-    def _answer_decided(self, request: core.DecidedWanted) -> None:
-        decided = self._chain.decided(request.height)
-        if decided is not None:
-            message = DecidedMessage(decided.block, decided.certificate, self._next_height())
-            self._parts.network.send_vote(request.peer, messages.encode(message))
 
     # ------------------------------------------------------------------------------------------- catching up
 

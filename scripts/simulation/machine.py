@@ -172,7 +172,7 @@ class Machine:
         if self.driver is not None and life == self.life:
             self.driver.handle(event)
             if len(self.disk.records) > JOURNAL_RECORDS_COMPACT:
-                self.driver.compact()
+                self.driver.recorder.compact()
 
     def _poster(self) -> Callable[[seams.Event], None]:
         life = self.life
