@@ -9,7 +9,6 @@ from consensus import safety
 from contracts.executor import Executor
 from node import catchup, seams, start
 from node.admission import Door
-from node.driver import Driver
 from node.execution import run_block
 from node.gossip import Gossip
 from node.guard import AmnesiaGuard
@@ -39,16 +38,13 @@ def votes_are_not_recorded(patch: pytest.MonkeyPatch) -> None:
 
 
 def votes_leave_before_the_sync(patch: pytest.MonkeyPatch) -> None:
-    sync = Driver._sync
+    sync = disk.SimulatedJournal.sync
 
-    def answer_at_once(driven: Driver) -> None:
-        sync(driven)
-        signer = driven._parts.signer
-        assert signer is not None
-        for answer in signer.synced(driven._next_token):
-            driven._replica.step(answer)
+    def answer_at_once(journal: disk.SimulatedJournal, token: int) -> None:
+        sync(journal, token)
+        journal._timeline.after(0, lambda: journal._synced(token))
 
-    patch.setattr(Driver, "_sync", answer_at_once)
+    patch.setattr(disk.SimulatedJournal, "sync", answer_at_once)
 
 
 def votes_are_forgotten_at_a_restart(patch: pytest.MonkeyPatch) -> None:
