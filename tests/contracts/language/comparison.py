@@ -124,6 +124,8 @@ def _shown(value: Any) -> Any:
 
 def both(contracts: dict[str, bytes], method: str = "main", args: Sequence[Plain] = (), fuel: int = 2_000_000,
          memory: int = MEMORY_BYTES_MAX) -> tuple[Outcome, Outcome]:
-    """What the compiled language does, and what the reference does."""
+    """What the compiled language does, and what the reference does. Raises: Refused."""
+    for source in contracts.values():
+        reference_interpreter.keep(source, compile_contract(source).program)
     return (observe(compiled, contracts, method, args, fuel, memory),
             observe(reference_interpreter.run, contracts, method, args, fuel, memory))

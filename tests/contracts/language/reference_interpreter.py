@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from contracts.language.annotations import parse_annotation
+from contracts.language.annotations import parse_annotation, read_annotation
 from contracts.language.checker import analyse
 from contracts.language.faults import OutOfFuel
 from contracts.language.fuel import Meter
@@ -20,6 +20,7 @@ from contracts.language.program import Program, StorageField
 from tests.contracts.language import reference_operators as operators
 from tests.contracts.language import reference_prices as prices
 from tests.contracts.language.reference_library import BUILTINS, method
+from tests.contracts.language.reference_ordered import Index, ordered_form
 from tests.contracts.language.reference_values import (
     SEQUENCE_MAX,
     STORED_MAX,
@@ -27,10 +28,10 @@ from tests.contracts.language.reference_values import (
     RecordValue,
     enter,
     enter_loose,
-    integer,
     leave,
     leave_loose,
     new_record,
+    passed,
     plain_size,
     stop,
     text,
@@ -46,10 +47,15 @@ def program_of(source: bytes) -> Program:
     if digest not in _programs:
         program, findings = analyse(source)
         assert not findings, findings
-        if len(_programs) > 64:
-            _programs.clear()
-        _programs[digest] = program
+        keep(source, program)
     return _programs[digest]
+
+
+def keep(source: bytes, program: Program) -> None:
+    """Keeps what the checker made of a source, so that it is not checked once more."""
+    if len(_programs) > 64:
+        _programs.clear()
+    _programs[hashlib.sha256(source).digest()] = program
 
 
 _queries: list[bool] = []
@@ -197,6 +203,10 @@ class _Walker:
                 self.value(value, scope)
             case ast.Assign(targets=targets, value=value):
                 self.assign(targets, self.value(value, scope), scope)
+            case ast.AnnAssign(target=target, value=ast.Call(func=ast.Name(id="call"), args=arguments)):
+                answer = self.ask_contract(self.values(arguments, scope))
+                declared = read_annotation(node.annotation, self.program.records)
+                self.assign([target], enter(declared, answer, self.purse), scope)
             case ast.AnnAssign(target=target, value=ast.expr() as value):
                 self.assign([target], self.value(value, scope), scope)
             case ast.AugAssign():
@@ -250,7 +260,7 @@ class _Walker:
             case ast.Call(func=ast.Name(id="enumerate"), args=arguments):
                 values, start = [*[self.value(argument, scope) for argument in arguments], 0][:2]
                 walked = operators.walk(values, self.purse)
-                return enumerate(walked, integer(start))
+                return enumerate(walked, operators.first_number(start))
         return operators.walk(self.value(node, scope), self.purse)
 
     def assign(self, targets: Sequence[ast.expr], value: Any, scope: _Scope) -> None:
@@ -460,7 +470,7 @@ class _Walker:
                 name = self.value(node.args[0], scope)
                 return self.emit(name, self.keywords(node, scope))
             case ast.Name(id="call"):
-                return self.call_contract(*self.values(node.args, scope))
+                return enter_loose(self.ask_contract(self.values(node.args, scope)), self.purse)
             case ast.Name(id="any" | "all" as name) if isinstance(node.args[0], ast.GeneratorExp):
                 lazy = node.args[0]
                 return BUILTINS[name](self.purse, (self.value(lazy.elt, inner) for inner in self.turns(lazy, scope)))
@@ -471,7 +481,8 @@ class _Walker:
             case ast.Attribute(value=ast.Name(id="ledger"), attr=name):
                 return self.ledger(name, node, scope)
             case ast.Attribute(value=ast.Name(id=name), attr=verb) if name in self.program.storage:
-                return self.storage_method(self.program.storage[name], verb, self.values(node.args, scope))
+                values = self.values(node.args, scope)
+                return self.storage_method(self.program.storage[name], verb, values, self.keywords(node, scope))
             case ast.Attribute(value=owner, attr="sort"):
                 return self.sorting("sort", [self.value(owner, scope)], node, scope)
             case ast.Attribute(value=owner, attr=name):
@@ -525,7 +536,12 @@ class _Walker:
         parts = key if type(key) is tuple else (key,) if len(field.key) == 1 else None
         if parts is None or len(parts) != len(field.key):
             stop("argument")
-        plain = tuple([leave(kind, part, self.purse) for kind, part in zip(field.key, parts, strict=True)])
+        return self.plain_parts(field, parts)
+
+    def plain_parts(self, field: StorageField, parts: tuple[Any, ...]) -> tuple[Any, ...]:
+        """A key, or its first parts, checked and paid for by size."""
+        assert field.key is not None
+        plain = tuple([leave(kind, part, self.purse) for kind, part in zip(field.key, parts, strict=False)])
         characters = sum([len(part) for part in plain if type(part) in (str, bytes)])
         if characters > 32:
             if sum(map(plain_size, plain)) > 512:
@@ -536,14 +552,22 @@ class _Walker:
     def fetch(self, field: StorageField, key: Any) -> Plain:
         """What is stored in a map, or in a value when ``field`` has no key."""
         parts = None if field.key is None else self.key(field, key)
-        return self.fetch_parts(field, parts)
+        return self.read_row(field.name, parts)
 
-    def fetch_parts(self, field: StorageField, parts: tuple[Any, ...] | None) -> Plain:
+    def read_row(self, name: str, key: tuple[Any, ...] | None) -> Plain:
         self.purse.pay(PRICES_1.storage_read)
-        plain = self.host.storage_get(field.name, parts)
+        plain = self.host.storage_get(name, key)
         if plain is not None:
             self.purse.pay(plain_size(plain) // 4)
         return plain
+
+    def write_row(self, name: str, key: tuple[Any, ...] | None, plain: Plain) -> None:
+        self.purse.pay(PRICES_1.storage_write)
+        self.host.storage_put(name, key, self.sized(plain))
+
+    def erase_row(self, name: str, key: tuple[Any, ...] | None) -> None:
+        self.purse.pay(PRICES_1.storage_write)
+        self.host.storage_delete(name, key)
 
     def sized(self, plain: Plain) -> Plain:
         """What goes to the ledger pays by its size."""
@@ -557,7 +581,15 @@ class _Walker:
         return stop("key") if plain is None else enter(field.value, plain, self.purse)
 
     def map_put(self, field: StorageField, key: Any, value: Any) -> None:
-        self.put(field, self.key(field, key), value)
+        if not field.is_ordered:
+            return self.put(field, self.key(field, key), value)
+        self.writable()
+        parts = self.key(field, key)
+        is_new = self.read_row(field.name, parts) is None
+        self.put(field, parts, value)
+        if is_new:
+            Index(self, field).insert(ordered_form(field, parts, self.purse))
+        return None
 
     def put(self, field: StorageField, parts: tuple[Any, ...] | None, value: Any) -> None:
         self.writable()
@@ -571,14 +603,24 @@ class _Walker:
     def map_delete(self, field: StorageField, key: Any) -> None:
         self.writable()
         parts = self.key(field, key)
-        if self.fetch_parts(field, parts) is None:
+        if self.read_row(field.name, parts) is None:
             stop("key")
-        self.purse.pay(PRICES_1.storage_write)
-        self.host.storage_delete(field.name, parts)
+        self.erase_row(field.name, parts)
+        if field.is_ordered:
+            Index(self, field).withdraw(ordered_form(field, parts, self.purse))
 
-    def storage_method(self, field: StorageField, verb: str, arguments: list[Any]) -> Any:
+    def storage_method(self, field: StorageField, verb: str, arguments: list[Any], named: dict[str, Any]) -> Any:
         if verb == "set":
             return self.put(field, None, arguments[0])
+        if verb in ("first", "last"):
+            return Index(self, field).edge(verb == "last")
+        if verb in ("ascending", "descending"):
+            given = dict(zip(("limit", "start", "stop"), arguments, strict=False))
+            if any(name in given for name in named):
+                stop("type")
+            given.update(named)
+            start, end = given.get("start"), given.get("stop")
+            return Index(self, field).entries(given["limit"], start, end, verb == "descending")
         plain = self.fetch(field, arguments[0] if arguments else None)
         if plain is None:
             return field.default if field.key is None else [*arguments, None][1]
@@ -591,17 +633,19 @@ class _Walker:
         self.sized([*plain.keys(), *plain.values()])
         self.host.emit(name, plain)
 
-    def call_contract(self, contract: Any, verb: Any, *arguments: Any) -> Any:
+    def ask_contract(self, values: list[Any]) -> Plain:
+        """What another contract answers, as plain."""
+        contract, verb, *arguments = values
         self.purse.pay(PRICES_1.cross_call)
         if len(arguments) > 32:
             stop("argument_count")
-        plain = [leave_loose(value, self.purse) for value in arguments]
+        plain = [passed(value, self.purse) for value in arguments]
         self.sized(plain)
         letters = text(verb)
         if not letters or len(letters) > 64 or not letters[0].isalpha() or not letters.isascii() or any(
                 not (letter.isalnum() or letter == "_") for letter in letters):
             stop("method")
-        return enter_loose(self.host.call(text(contract), letters, plain), self.purse)
+        return self.host.call(text(contract), letters, plain)
 
     def ledger(self, name: str, node: ast.Call, scope: _Scope) -> Any:
         """Arguments are worked out in the order of the signature."""
@@ -616,8 +660,8 @@ class _Walker:
         plain = []
         for (_, annotation), value in zip(signature.parameters, values, strict=True):
             plain.append(leave(parse_annotation(annotation), value, self.purse))
-        for part in plain:
-            if type(part) is list or (type(part) is str and len(part) > 64):
+        for (_, annotation), part in zip(signature.parameters, plain, strict=True):
+            if annotation.startswith("list") or (annotation == "str" and len(part) > 64):
                 self.sized(part)
         answer = self.host.ledger_call(name, tuple(plain))
         return enter(parse_annotation(signature.returns), answer, self.purse)

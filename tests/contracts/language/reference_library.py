@@ -8,6 +8,7 @@ from contracts.language import fuel
 from contracts.language.prices import PRICES_1
 from tests.contracts.language.reference_operators import (
     extend,
+    first_number,
     pay_search,
     power,
 )
@@ -81,7 +82,7 @@ def _divmod(purse: Purse, a: Any, b: Any) -> tuple[int, int]:
 
 def _enumerate(purse: Purse, values: Any, start: Any = 0) -> list[Any]:
     purse.pay_sequence(length_of(values), fuel.LIST_BYTES + fuel.ITEM_BYTES)
-    at = integer(start)
+    at = first_number(start)
     return [(at + index, value) for index, value in enumerate(values)]
 
 
@@ -151,7 +152,10 @@ def _identifier(purse: Purse, value: Any) -> Any:
 
 def _mul_div(purse: Purse, a: Any, b: Any, divisor: Any, rounding: Any = "down") -> int:
     purse.pay(PRICES_1.mul_div)
-    product, by, name = integer(a) * integer(b), integer(divisor), text(rounding)
+    return _rounded(integer(a) * integer(b), integer(divisor), text(rounding))
+
+
+def _rounded(product: int, by: int, name: str) -> int:
     if by == 0:
         stop("division_by_zero")
     if by < 0:
@@ -167,6 +171,17 @@ def _mul_div(purse: Purse, a: Any, b: Any, divisor: Any, rounding: Any = "down")
     if name == "half_even":
         return within(low + low % 2 if 2 * rest == by else low + (2 * rest > by))
     return within({"down": toward, "up": away, "floor": low, "ceiling": low + 1}[name])
+
+
+def _div_round(purse: Purse, a: Any, divisor: Any, rounding: Any = "down") -> int:
+    return _mul_div(purse, a, 1, divisor, rounding)
+
+
+def _round_to(purse: Purse, value: Any, unit: Any, rounding: Any = "down") -> int:
+    purse.pay(PRICES_1.mul_div)
+    if integer(unit) <= 0:
+        stop("value")
+    return within(_rounded(integer(value), unit, text(rounding)) * unit)
 
 
 def _sha256(purse: Purse, data: Any) -> bytes:
@@ -199,7 +214,7 @@ BUILTINS: dict[str, Callable[..., Any]] = {
     "tuple": lambda purse, values=(): tuple(_list(purse, values)),
     "zip": _zip, "Address": _identifier, "Asset": _identifier,
     "Amount": lambda purse, value: value if is_amount(value) else stop("value"),
-    "mul_div": _mul_div, "sha256": _sha256, "from_hex": _from_hex,
+    "mul_div": _mul_div, "div_round": _div_round, "round_to": _round_to, "sha256": _sha256, "from_hex": _from_hex,
 }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from contracts.language import fuel
 from contracts.language.prices import PRICES_1
 from tests.contracts.language.reference_values import (
+    BOUND,
     SCALARS,
     SEQUENCE_MAX,
     WALKABLE,
@@ -85,12 +86,17 @@ def multiply(a: Any, b: Any, purse: Purse) -> Any:
         if type(a) in (str, bytes):
             size = len(a) * max(integer(b), 0)
             purse.pay_text(size)
-            return a * max(b, 0)
+            return a * _count(b)
         if type(a) in (list, tuple):
             size = len(a) * max(integer(b), 0)
             purse.pay_sequence(size)
-            return a * max(b, 0)
+            return a * _count(b)
     return within(number(a) * number(b))
+
+
+def _count(value: int) -> int:
+    """How often; the length of what is repeated is known to fit, so only nothing is repeated so often."""
+    return max(value, 0) if value < 2**63 else stop("overflow")
 
 
 def power(base: int, exponent: int) -> int:
@@ -305,6 +311,11 @@ def walk_view(values: Any, view: str, purse: Purse) -> Iterator[Any]:
         return walk(values, purse)
     purse.pay_sequence(len(values), fuel.ITEM_BYTES + fuel.LIST_BYTES)
     return watched(values, list(values.items()) if view == "items" else list(values.values()))
+
+
+def first_number(start: Any) -> int:
+    """Where ``enumerate`` starts: below half the bound of an int."""
+    return start if abs(integer(start)) < BOUND // 2 else stop("overflow")
 
 
 def each(values: Any, units: int, size: int, purse: Purse) -> Iterator[Any]:

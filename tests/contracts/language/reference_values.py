@@ -352,6 +352,25 @@ def leave_loose(value: Any, purse: Purse, depth: int = 0) -> Any:
     return value if value is None or kind is bool else stop("type")
 
 
+def passed(value: Any, purse: Purse, depth: int = 0) -> Any:
+    """An argument to another contract, of whatever type; the callee holds it to its own."""
+    kind = type(value)
+    if kind is int:
+        return integer_out(value)
+    if kind in SCALARS:
+        return leave_loose(value, purse)
+    if depth >= NESTED_MAX:
+        stop("depth")
+    if kind is dict:
+        purse.pay_crossing(2 * len(value), 2 * (fuel.LIST_BYTES + fuel.ITEM_BYTES) * len(value))
+        return [[passed(key, purse, depth + 1), passed(part, purse, depth + 1)] for key, part in value.items()]
+    if kind not in (list, tuple, RecordValue):
+        stop("type")
+    parts = list(value.fields.values()) if kind is RecordValue else list(value)
+    purse.pay_crossing(len(parts), fuel.LIST_BYTES + fuel.ITEM_BYTES * len(parts))
+    return [passed(part, purse, depth + 1) for part in parts]
+
+
 def enter_loose(value: Any, purse: Purse) -> Any:
     if type(value) is list:
         purse.pay_crossing(len(value), fuel.LIST_BYTES + fuel.ITEM_BYTES * len(value))
