@@ -10,7 +10,7 @@ import click
 from node import devnet as network
 from node import testnet as test_network
 from node.cli_settings import Exit, Settings, columns, command, example
-from node.devnet import Place
+from node.devnet import Place, Readiness
 from node.testnet import GENESIS_FILE
 from rpc.client import Policy, RpcError, SyncClient, Unreachable
 from state.errors import Invalid, Reason
@@ -131,14 +131,11 @@ def down(settings: Settings, directory: Path) -> None:
 def _table(settings: Settings, places: tuple[Place, ...]) -> int:
     body, listed = [], []
     for place in places:
-        pid, ready = network.pid_of(place), network.readiness(place)
+        pid = network.pid_of(place)
+        # Who is down is not asked: another network's node may answer at the same port.
+        ready = network.readiness(place) if pid else Readiness(False, ("unreachable",))
         state = "ready" if ready.is_ready else "; ".join(ready.reasons)
-        try:
-            with SyncClient([place.url], ONCE) as client:
-                found = client.node_status()
-            height, root = found.height, found.state_root
-        except (Unreachable, RpcError):
-            height, root = "", ""
+        height, root = _standing(place) if pid else ("", "")
         body.append([place.member, place.role, str(pid or "down"), height, root[:18], place.url, state])
         listed.append(
             {
@@ -155,6 +152,16 @@ def _table(settings: Settings, places: tuple[Place, ...]) -> int:
     head = ["member", "role", "process", "height", "state root", "JSON-RPC", "state"]
     settings.answer({"nodes": listed}, columns(head, body))
     return Exit.DONE if all(entry["pid"] for entry in listed) else Exit.UNREACHABLE
+
+
+def _standing(place: Place) -> tuple[str, str]:
+    """Height and state root of a node that runs, empty where it does not answer."""
+    try:
+        with SyncClient([place.url], ONCE) as client:
+            found = client.node_status()
+    except (Unreachable, RpcError):
+        return "", ""
+    return found.height, found.state_root
 
 
 def _follow(chosen: list[Place]) -> None:

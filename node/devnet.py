@@ -190,13 +190,13 @@ def await_ready(network: Sequence[Place], timeout_seconds: float) -> None:
     waiting = list(network)
     while waiting:
         place = waiting[0]
+        if pid_of(place) is None:  # Looked at first: another network's node may answer at the same port.
+            last = (tail(place, 1) or ["it said nothing"])[-1]
+            raise Invalid(Reason.UNAVAILABLE, f"{place.member} has ended: {last} (log: {place.log})")
         found = readiness(place)
         if found.is_ready:
             waiting.pop(0)
             continue
-        if pid_of(place) is None:
-            last = (tail(place, 1) or ["it said nothing"])[-1]
-            raise Invalid(Reason.UNAVAILABLE, f"{place.member} has ended: {last} (log: {place.log})")
         if time.monotonic() > deadline:
             why = "; ".join(found.reasons) or "no reason given"
             detail = f"{place.member} was not ready after {timeout_seconds:.0f} s: {why} (log: {place.log})"

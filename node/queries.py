@@ -57,6 +57,9 @@ PROOF_WAIT_MS = 5_000
 BLOCKS_CACHED_MAX = 8
 """Decoded blocks kept for questions about their transactions; reading one takes about 3 ms."""
 
+ARGUMENTS_DEPTH_MAX = DEPTH_MAX - 3
+"""Deepest nesting of a call's arguments, which stand three lists deep in a transaction."""
+
 DECIDED_STATUSES = (TransactionStatus.FINAL, TransactionStatus.FAILED, TransactionStatus.EXPIRED)
 """What does not change any more."""
 
@@ -306,10 +309,10 @@ def _peer_fact(status: PeerStatus) -> PeerFact:
     )
 
 
-def _check_depth(value: Value, depth: int = DEPTH_MAX) -> None:
+def _check_depth(value: Value, depth: int = ARGUMENTS_DEPTH_MAX) -> None:
     """:raises Invalid: MALFORMED, a caller's value that has no encoding."""
     if isinstance(value, list | tuple):
         if depth == 0:
-            raise Invalid(Reason.MALFORMED, f"arguments nest deeper than {DEPTH_MAX}")
+            raise Invalid(Reason.MALFORMED, f"arguments nest deeper than {ARGUMENTS_DEPTH_MAX}")
         for item in value:
             _check_depth(item, depth - 1)

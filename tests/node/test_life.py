@@ -131,7 +131,7 @@ async def test_what_can_be_asked(network: Network) -> None:
     for _ in range(20):
         deep = [deep]
     assert (await refusal(node.queries.contract_query("payments", "money_of", [deep], None))) == (  # type: ignore[list-item]
-        "malformed: arguments nest deeper than 16"
+        "malformed: arguments nest deeper than 13"
     )
     text = node.metrics.text().decode()
     assert 'hansa_transactions_total{code="ok"} 3.0' in text
