@@ -21,6 +21,10 @@ from state.transaction import Transaction
 VERIFYING_MAX = 65_536
 """Transactions whose signatures are being checked; beyond it this door is closed until some are done."""
 
+CROWDED = 12_288
+"""From so many pending transactions on, clients are told to come again, unless their sender has nothing pending: what
+was accepted is final within seconds, the cores commit instead of checking ever more, and nobody is shut out."""
+
 UNKNOWN_HEIGHT = -1
 
 Verify: TypeAlias = Callable[[Sequence[Transaction], Callable[[Sequence[bool]], None]], None]
@@ -150,6 +154,8 @@ class Door:
                 item = transaction.decode(data)
                 identity = item.id
                 self._check(item, now_ms)
+                if token is not None and len(self._pool) >= CROWDED and self._pool.holds(item.body.sender):
+                    raise Invalid(Reason.FULL, "the network is busy with what was sent before; send again in a moment")
             except Invalid as error:
                 batch.results.append(Result(identity, error))
                 continue

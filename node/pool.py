@@ -59,6 +59,10 @@ class Pool:
         """The pending transaction of that id."""
         return self._transactions.get(transaction_id)
 
+    def holds(self, sender: str) -> bool:
+        """Whether anything of that sender is pending."""
+        return sender in self._sender_bytes
+
     def add(self, transaction: Transaction) -> None:
         """Take in a transaction whose signatures are valid.
 

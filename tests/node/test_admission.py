@@ -171,3 +171,17 @@ def test_two_blocks_may_want_one_body() -> None:
     entrance.receive(GOOD, now_ms=GOOD.body.valid_until_ms + 1)
     assert entrance.door.find(GOOD.entry) == GOOD
     entrance.door.unwant([GOOD.entry, OTHER.entry])
+
+
+def test_a_crowded_pool_turns_clients_back_but_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has something pending waits; who has nothing gets in; peers' gossip always does."""
+    monkeypatch.setattr(admission, "CROWDED", 1)
+    second, third = changed(client_id=b"2" * 16), changed(client_id=b"3" * 16)
+    stranger = next(item for item in payments(20) if item.body.sender != GOOD.body.sender)
+    entrance = Entrance()
+    assert entrance.submit(GOOD) == [None]
+    assert entrance.submit(second, stranger) == [Reason.FULL, None]
+    entrance.receive(third)
+    assert third.id in entrance.pool
+    entrance.pool.forget([GOOD.id, third.id, stranger.id])
+    assert entrance.submit(second) == [None]
