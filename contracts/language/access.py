@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from contracts.language.annotations import parse_annotation
 from contracts.language.faults import fail
+from contracts.language.fuel import exhausted
 from contracts.language.kernel_interface import LEDGER_FUNCTIONS, Host, Plain, Signature
 from contracts.language.operators import cell, charge, text
 from contracts.language.program import StorageField
@@ -28,6 +29,8 @@ from contracts.language.vocabulary import NAME
 
 CALL_ARGUMENTS_MAX: Final = 32
 INDEX_SUFFIX: Final = ".index"
+SHORT_TEXT_MAX: Final = 64
+"""A text up to this long costs a kernel function nothing besides its own price."""
 
 
 class Storage:
@@ -226,25 +229,48 @@ def _asked(contract: Any, method: Any, arguments: tuple[Any, ...]) -> Plain:
     return answer
 
 
+_ASK: Final = """
+def ask({parameters}):
+    meter = _cell.meter
+    {guard}meter.left -= meter.prices.ledger[{name!r}]
+    if meter.left < 0:
+        _exhausted(meter)
+    {writes}
+    {sizes}
+    _cell.in_host = True
+    answer = _cell.host.ledger_call({name!r}, ({parameters},))
+    _cell.in_host = False
+    return {answer}
+"""
+"""What ``ledger.<name>(…)`` runs, its parameters written out, because a loop over them takes a third of a transfer."""
+_GUARD: Final = """if _cell.read_only:
+        _fail("read_only")
+    """
+
+
 def _ledger_function(name: str, signature: Signature) -> Callable[..., Any]:
-    writers = tuple(writer(parse_annotation(kind), {}) for _, kind in signature.parameters)
-    read = reader(parse_annotation(signature.returns), {})
-
-    def ask(*arguments: Any) -> Any:
-        if signature.writes and cell.read_only:
-            fail("read_only")
-        meter = cell.meter
-        meter.charge(meter.prices.ledger[name])
-        plain = tuple([write(value, meter) for write, value in zip(writers, arguments, strict=True)])
-        for part in plain:
-            if type(part) is list or (type(part) is str and len(part) > 64):
-                _sized_plain(part)
-        cell.in_host = True
-        answer = _host().ledger_call(name, plain)
-        cell.in_host = False
-        return read(answer, meter)
-
-    return ask
+    namespace: dict[str, Any] = {
+        "__builtins__": {}, "_cell": cell, "_exhausted": exhausted, "_fail": fail, "_length": len,
+        "_sized": _sized_plain, "_read": reader(parse_annotation(signature.returns), {}),
+    }
+    writes, sizes = [], []
+    for parameter, kind in signature.parameters:
+        namespace["_write_" + parameter] = writer(parse_annotation(kind), {})
+        writes.append(f"{parameter} = _write_{parameter}({parameter}, meter)")
+        if kind.startswith("list"):
+            sizes.append(f"_sized({parameter})")
+        elif kind == "str":
+            sizes.append(f"_length({parameter}) > {SHORT_TEXT_MAX} and _sized({parameter})")
+    source = _ASK.format(
+        name=name,
+        parameters=", ".join(parameter for parameter, _ in signature.parameters),
+        guard=_GUARD if signature.writes else "",
+        writes="; ".join(writes),
+        sizes="; ".join(sizes) or "pass",
+        answer="answer" if signature.returns == "None" else "_read(answer, meter)",
+    )
+    exec(compile(source, "<ledger>", "exec"), namespace)
+    return namespace["ask"]  # type: ignore[no-any-return]
 
 
 LEDGER: Final[dict[str, Callable[..., Any]]] = {

@@ -27,7 +27,7 @@ from contracts.language.source import NUMBER_DIGITS_MAX
 from contracts.language.values import dict_key, is_amount, is_identifier, pay_insertions
 
 _DECIMAL: Final = re.compile(r"[+-]?[0-9]+", re.ASCII)
-_HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2})*", re.ASCII)
+_HEX: Final = re.compile(r"[0-9a-fA-F]*", re.ASCII)
 
 
 def absolute(value: Any) -> int:
@@ -219,9 +219,10 @@ def sha256(data: Any) -> bytes:
 
 
 def from_hex(value: Any) -> bytes:
-    charge(len(text(value)) >> cell.meter.prices.pass_shift)
+    prices = cell.meter.prices
+    charge(prices.method + (len(text(value)) >> prices.pass_shift))
     charge_text(len(value))
-    if not _HEX.fullmatch(value):
+    if len(value) % 2 or not _HEX.fullmatch(value):
         raise ValueError
     return bytes.fromhex(value)
 

@@ -29,7 +29,7 @@ from contracts.language.operators import (
     text,
 )
 from contracts.language.sorting import sort_list
-from contracts.language.values import SEQUENCE_MAX, TEXT_MAX, measure, pay_insertions
+from contracts.language.values import SEQUENCE_MAX, TEXT_MAX, measure, measure_each, pay_insertions
 
 _SPACE: Final = " \t\n\r\x0b\x0c"
 STRIPPED_MAX: Final = 64
@@ -90,8 +90,7 @@ def _sequence_count(values: Any, value: Any) -> int:
 def _pay_scan(values: Any, value: Any) -> None:
     meter = cell.meter
     measure(value, meter)
-    for each in values:
-        measure(each, meter)
+    measure_each(values, meter)
 
 
 def _list_remove(values: list[Any], value: Any) -> None:

@@ -28,6 +28,7 @@ from contracts.language.values import (
     dict_key,
     is_predictable,
     measure,
+    measure_each,
     pay_insertions,
 )
 
@@ -115,9 +116,14 @@ def charge_list(length: int, item_bytes: int = SLOT_BYTES) -> None:
 def lookup_key(values: dict[Any, Any], key: Any) -> Any:
     """``key``, when a dict may hold it, its lookup in ``values`` paid for. Raises: ContractError (key_type)."""
     dict_key(key)
-    steps = len(values) >> cell.meter.prices.probe_shift
+    meter = cell.meter
+    prices = meter.prices
+    meter.left -= prices.lookup
+    steps = len(values) >> prices.probe_shift
     if steps and is_predictable(key):
-        charge(steps)
+        meter.left -= steps
+    if meter.left < 0:
+        exhausted(meter)
     return key
 
 
@@ -337,8 +343,7 @@ def contains(item: Any, values: Any) -> Any:
     meter = cell.meter
     if type(item) not in _CHEAP:
         measure(item, meter)
-    for value in values:
-        measure(value, meter)
+    measure_each(values, meter)
     return item in values
 
 

@@ -35,6 +35,8 @@ class Prices:
     """One element checked and copied across the seam to the ledger."""
     method: int
     """A method of a text, besides its call."""
+    lookup: int
+    """Looking a key up in a dict, once for each operation."""
     probe_shift: int
     """Looking a number up in a dict costs one unit for each 4 entries: the author knows its hash, and can choose the
     others so that the lookup passes all of them (measured: 3.3 ns each). Texts have secret hashes."""
@@ -97,9 +99,9 @@ _NODES_1: Final[dict[type[ast.AST], int]] = {
 
 PRICES_1: Final = Prices(
     nodes=_NODES_1, function=20, step=6, display_item=4, dict_item=20, item=4, measure=12, convert=30, method=20,
-    probe_shift=2, move_shift=4, sort=6, call_back=10, text_shift=5, pass_shift=2, split_character=1, search_shift=9,
-    search_back_shift=4, power=20, power_modulo=20_000, mul_div=20, hash=60, hash_byte_shift=3, message=50,
-    storage_read=200, storage_write=400, storage_byte_shift=2, order_key=100, order_entry=40, emit=200,
+    lookup=12, probe_shift=2, move_shift=4, sort=6, call_back=10, text_shift=5, pass_shift=2, split_character=1,
+    search_shift=9, search_back_shift=4, power=20, power_modulo=20_000, mul_div=40, hash=60, hash_byte_shift=3,
+    message=50, storage_read=200, storage_write=400, storage_byte_shift=2, order_key=100, order_entry=40, emit=200,
     cross_call=1_000, argument=20, deploy=20_000, deploy_byte=400,
     ledger={name: signature.fuel for name, signature in LEDGER_FUNCTIONS.items()},
 )

@@ -78,8 +78,7 @@ def measure(value: Any, meter: Meter, depth: int = 0) -> None:
     if depth >= DEPTH_MAX:
         fail("depth")
     if kind is list or kind is tuple:
-        for item in value:
-            measure(item, meter, depth + 1)
+        measure_each(value, meter, depth + 1)
     elif kind is dict:
         pay_insertions(value, len(value), meter)
         for key, item in value.items():
@@ -90,6 +89,26 @@ def measure(value: Any, meter: Meter, depth: int = 0) -> None:
             measure(getattr(value, slot), meter, depth + 1)
     elif kind is not range:
         fail("type")
+
+
+def measure_each(values: Any, meter: Meter, depth: int = 0) -> None:
+    """``measure`` of each element, numbers without a call for each: what is paid before a failure is the same."""
+    numbers = 0
+    for value in values:
+        kind = type(value)
+        if kind is int or kind is bool or value is None:
+            numbers += 1
+        else:
+            _pay_numbers(numbers, meter)
+            numbers = 0
+            measure(value, meter, depth)
+    _pay_numbers(numbers, meter)
+
+
+def _pay_numbers(count: int, meter: Meter) -> None:
+    meter.left -= count * meter.prices.measure
+    if meter.left < 0:
+        exhausted(meter)
 
 
 def plain_size(value: Plain) -> int:
@@ -191,6 +210,8 @@ def is_identifier(value: object) -> bool:
 
 
 def _amount_in(value: Any, meter: Meter) -> Any:
+    if type(value) is int and 0 <= value < _WIDE_HIGH:
+        return value
     number = read_integer(value)
     if not is_amount(number):
         fail("argument")
@@ -198,15 +219,18 @@ def _amount_in(value: Any, meter: Meter) -> Any:
 
 
 def _amount_out(value: Any, meter: Meter) -> Any:
+    if type(value) is int and 0 <= value < _WIDE_HIGH:
+        return value
     if not is_amount(value):
         fail("argument")
     return write_integer(value)
 
 
 def _identifier(value: Any, meter: Meter) -> Any:
-    if not is_identifier(value):
-        fail("argument")
-    return value
+    # ``is_identifier`` once more, in line: addresses and assets are what crosses most.
+    if type(value) is str and 0 < len(value) <= ADDRESS_CHARACTERS_MAX and value.isascii() and value.isprintable():
+        return value
+    fail("argument")
 
 
 def _none(value: Any, meter: Meter) -> Any:

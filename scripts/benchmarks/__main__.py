@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from scripts.benchmarks import network
+from scripts.benchmarks import contracts, network
 from state.errors import Invalid
 
 
@@ -15,15 +15,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="bench",
         description="Measure Hansa on this machine.",
-        epilog="example: ./scripts/bench network --json network.json",
+        epilog="example: ./scripts/bench contracts --json contracts.json",
     )
-    parser.add_argument("what", choices=["network"], help="network: throughput and finality of four validators")
+    parser.add_argument(
+        "what",
+        choices=["network", "contracts"],
+        help="network: throughput and finality of four validators; contracts: the price of each construct, a transfer",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     parser.add_argument("--seconds", type=float, default=15.0, help="length of each window (default 15)")
     parser.add_argument("--offered-tps", type=float, help="what is offered at full load (default 0.6 of the bound)")
     chosen = parser.parse_args(arguments)
     try:
-        figures = network.run(chosen.seconds, chosen.offered_tps, lambda line: print(line, file=sys.stderr, flush=True))
+        if chosen.what == "contracts":
+            figures = contracts.measure(_say)
+        else:
+            figures = network.run(chosen.seconds, chosen.offered_tps, _say)
     except Invalid as refusal:
         print(f"bench: {refusal.detail}", file=sys.stderr)
         return 1
@@ -32,6 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.json is not None:
         chosen.json.write_text(text + "\n")
     return 0
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
