@@ -123,6 +123,22 @@ def test_it_starts_answers_and_stops(home: Path, daemons: list[Daemon]) -> None:
     assert again.stop() == 0
 
 
+def test_it_runs_where_what_the_command_line_needs_is_missing(
+    home: Path, daemons: list[Daemon], tmp_path: Path
+) -> None:
+    for name in ("click", "rich"):
+        (tmp_path / "missing" / name).mkdir(parents=True)
+        refusal = f'raise ModuleNotFoundError("No module named {name!r}", name={name!r})'
+        (tmp_path / "missing" / name / "__init__.py").write_text(refusal)
+    path = str(tmp_path / "missing")
+    command = [sys.executable, "-c", "import click"]
+    assert b"No module named 'click'" in subprocess.run(command, env={"PYTHONPATH": path}, capture_output=True).stderr
+    daemon = Daemon(home, PYTHONPATH=path)
+    daemons.append(daemon)
+    assert get(daemon.started()["rpc_port"], "/healthz")[0] == 200
+    assert daemon.stop() == 0
+
+
 def test_after_a_kill_it_starts_unaided_and_its_worker_is_gone(home: Path, daemons: list[Daemon]) -> None:
     daemon = Daemon(home)
     daemons.append(daemon)
