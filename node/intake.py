@@ -27,6 +27,10 @@ GATHER_TRANSACTIONS = 256
 SUBMITTING_MAX = 4_096
 """Transactions between the RPC and the door, about a second's work; beyond it clients are told to come again."""
 
+BEHIND_SECONDS = 0.3
+"""While the door has not looked at what came in so long ago, clients are told to come again. Votes stand in the same
+line as transactions, so this is also how long a flood can hold up a vote at each step."""
+
 ADMISSION_SECONDS_MAX = 20.0
 """A node that has not looked at a transaction by then says so."""
 
@@ -61,6 +65,9 @@ class NodeIntake:
         self._gathered: list[tuple[list[bytes], asyncio.Future[Sequence[Admission]]]] = []
         self._gathered_count = 0
         self._submitting_count = 0
+        self._waiting: dict[int, float] = {}
+        """When each call that waits for the door came in, the oldest first."""
+        self._call = 0
         self._token = 0
         self._timer: asyncio.TimerHandle | None = None
         self._arrived: OrderedDict[bytes, float] = OrderedDict()
@@ -73,12 +80,15 @@ class NodeIntake:
             return [Refused(NOT_A_VALIDATOR, sentence) for _ in transactions]
         if not transactions:
             return []
-        if self._submitting_count + len(transactions) > SUBMITTING_MAX:
+        arrived = time.monotonic()
+        oldest = next(iter(self._waiting.values()), arrived)
+        if self._submitting_count + len(transactions) > SUBMITTING_MAX or arrived - oldest > BEHIND_SECONDS:
             return [refused(Reason.FULL, "the node is taking in all that it can; send again in a moment")] * len(
                 transactions
             )
-        arrived = time.monotonic()
         self._submitting_count += len(transactions)
+        self._call = call = self._call + 1
+        self._waiting[call] = arrived
         try:
             async with asyncio.timeout(ADMISSION_SECONDS_MAX):
                 results = await self._gather(transactions)
@@ -87,6 +97,7 @@ class NodeIntake:
             return [refused(Reason.UNAVAILABLE, sentence) for _ in transactions]
         finally:
             self._submitting_count -= len(transactions)
+            del self._waiting[call]
         return [await self._answer(result, arrived) for result in results]
 
     async def _answer(self, result: Admission, arrived: float) -> SubmitResult:
