@@ -223,8 +223,9 @@ def _asked(contract: Any, method: Any, arguments: tuple[Any, ...]) -> Plain:
     _sized_plain(plain)
     if not NAME.match(text(method)) or len(method) > 64:
         fail("method")
+    target = text(contract)
     cell.in_host = True
-    answer = _host().call(text(contract), method, plain)
+    answer = _host().call(target, method, plain)
     cell.in_host = False
     return answer
 
