@@ -77,7 +77,7 @@ class ResultRow:
 
 def encode_row(row: Value) -> bytes:
     """The canonical encoding, as ``codec.pack``, of what the kernel made or has checked: it isn't checked again."""
-    return cast(bytes, msgpack.packb(row, use_bin_type=True))
+    return cast(bytes, _PACKER.pack(row))
 
 
 def decode_row(data: bytes) -> Row:

@@ -23,6 +23,8 @@ ATOMS = (str, int, bytes)
 
 def to_value(fact: object) -> Value:
     """A fact as a value: a dataclass becomes the list of its fields, in order."""
+    if type(fact) in ATOMS:
+        return cast(Value, fact)
     if is_dataclass(fact):
         return [to_value(getattr(fact, field.name)) for field in fields(fact)]
     if isinstance(fact, list | tuple):

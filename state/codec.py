@@ -28,6 +28,9 @@ DEPTH_MAX = 16
 INT_MAX = 2**63 - 1
 """Largest height, view, time or amount: what every language's signed 64-bit integer holds."""
 
+_PACKER = msgpack.Packer(use_bin_type=True)
+"""One for all: making one costs as much as packing a transaction. It holds the interpreter's lock while it packs."""
+
 _ATOMS = frozenset({type(None), bool, int, str, bytes})
 
 
@@ -38,7 +41,7 @@ def pack(value: Value) -> bytes:
     """
     _check_ours(value, DEPTH_MAX)
     try:
-        packed = msgpack.packb(value, use_bin_type=True)
+        packed = _PACKER.pack(value)
     except (OverflowError, UnicodeEncodeError) as error:
         raise AssertionError("an integer beyond 64 bits or a lone surrogate has no encoding") from error
     assert isinstance(packed, bytes)
@@ -57,7 +60,7 @@ def unpack(data: bytes, bytes_max: int = MESSAGE_BYTES_MAX) -> Value:
     except (ValueError, TypeError, OverflowError, msgpack.UnpackException, RecursionError) as error:
         raise Invalid(Reason.MALFORMED, "not msgpack") from error
     _check(value, DEPTH_MAX)
-    if msgpack.packb(value, use_bin_type=True) != data:
+    if _PACKER.pack(value) != data:
         raise Invalid(Reason.MALFORMED, "not the shortest spelling of its value")
     return value
 

@@ -100,10 +100,10 @@ class Transaction:
     def has_valid_signatures(self) -> bool:
         """Whether each key's signature is right. Says nothing of authority, which execution judges."""
         message = _SIGNING_PREFIX + self.id
-        return all(
-            verify(public, message, signature)
-            for (_, public), signature in zip(self.body.keys, self.signatures, strict=True)
-        )
+        for (_, public), signature in zip(self.body.keys, self.signatures, strict=True):
+            if not verify(public, message, signature):
+                return False
+        return True
 
 
 def sign(body: Body, keys: Sequence[KeyPair]) -> Transaction:
