@@ -104,7 +104,7 @@ def to_int(value: Any = 0) -> int:
     if type(value) is str:
         if len(value) > NUMBER_DIGITS_MAX or not _DECIMAL.fullmatch(value):
             raise ValueError
-        charge(cell.meter.prices.item)
+        charge(cell.meter.prices.method)
         return fits(int(value))
     return number(value)
 

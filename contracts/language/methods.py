@@ -203,12 +203,12 @@ def _count(value: Any, pattern: Any) -> int:
 
 
 def _startswith(value: Any, prefix: Any) -> bool:
-    charge(len(_same(value, prefix)) >> cell.meter.prices.text_shift)
+    charge(cell.meter.prices.method + (len(_same(value, prefix)) >> cell.meter.prices.text_shift))
     return value.startswith(prefix)  # type: ignore[no-any-return]
 
 
 def _endswith(value: Any, suffix: Any) -> bool:
-    charge(len(_same(value, suffix)) >> cell.meter.prices.text_shift)
+    charge(cell.meter.prices.method + (len(_same(value, suffix)) >> cell.meter.prices.text_shift))
     return value.endswith(suffix)  # type: ignore[no-any-return]
 
 

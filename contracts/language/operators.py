@@ -353,7 +353,8 @@ def _pay_search(values: Any, item: Any) -> None:
     crossed = len(values) * min(len(item), PATTERN_MAX)
     short = len(values) < SHORT_MAX or (len(values) < MIDDLE_MAX and len(item) < SHORT_PATTERN_MAX)
     shift = prices.text_shift if short else prices.search_shift
-    charge((len(values) >> prices.pass_shift) + (crossed >> shift) + (len(item) >> prices.text_shift))
+    passed = (len(values) >> prices.pass_shift) + (len(item) >> prices.text_shift)
+    charge(prices.lookup + passed + (crossed >> shift))
 
 
 def lacks(item: Any, values: Any) -> Any:

@@ -34,9 +34,9 @@ class Prices:
     convert: int
     """One element checked and copied across the seam to the ledger."""
     method: int
-    """A method of a text, besides its call."""
+    """A method of a text, or ``int`` of one, besides its call."""
     lookup: int
-    """Looking a key up in a dict, once for each operation."""
+    """Looking a key up in a dict, or a pattern in a text, once for each operation."""
     probe_shift: int
     """Looking a number up in a dict costs one unit for each 4 entries: the author knows its hash, and can choose the
     others so that the lookup passes all of them (measured: 3.3 ns each). Texts have secret hashes."""
@@ -98,7 +98,7 @@ _NODES_1: Final[dict[type[ast.AST], int]] = {
 }
 
 PRICES_1: Final = Prices(
-    nodes=_NODES_1, function=20, step=6, display_item=4, dict_item=20, item=4, measure=12, convert=30, method=20,
+    nodes=_NODES_1, function=20, step=6, display_item=4, dict_item=20, item=4, measure=12, convert=30, method=30,
     lookup=12, probe_shift=2, move_shift=4, sort=6, call_back=10, text_shift=5, pass_shift=2, split_character=1,
     search_shift=9, search_back_shift=4, power=20, power_modulo=20_000, mul_div=40, hash=60, hash_byte_shift=3,
     message=50, storage_read=200, storage_write=400, storage_byte_shift=2, order_key=100, order_entry=40, emit=200,

@@ -6,9 +6,15 @@ A row is (name, setup, statement). The statement is repeated in a loop after the
 
 from typing import Final
 
+from contracts.trial import address_of
+
 Row = tuple[str, str, str]
 
-PRELUDE: Final = '''
+PRELUDE: Final = f'''
+ANN = "{address_of("ann")}"
+BOB = "{address_of("bob")}"
+USD = "USD.alpine"
+''' + '''
 from hansa import (
     Address, Amount, Asset, Map, OrderedMap, Value, action, call, ctx, div_round, emit, fail, from_hex, ledger,
     mul_div, query, record, require, round_to, sha256
@@ -281,5 +287,28 @@ ROWS: Final[tuple[Row, ...]] = (
     ("OrderedMap: descending M", "", "x = book.descending(100, stop=(700,))"),
     ("OrderedMap: first", "", "x = book.first()"),
     ("emit", "", 'emit("Done", amount=5, by="ann")'),
+    ("call of another contract", "", 'x = call(Address("members"), "role", "alpine")'),
+    ("call with a typed answer", "", 'x: str = call(Address("members"), "role", "alpine")'),
+    ("ledger.transfer", "", 'ledger.transfer(USD, ANN, BOB, 1, "rent")'),
+    ("ledger.journal of ten", "", 'ledger.journal([(USD, ANN, -1), (USD, BOB, 1)] * 5, "rent")'),
+    ("ledger.mint", "", 'ledger.mint(USD, BOB, 1, "deposit")'),
+    ("ledger.burn", "", 'ledger.burn(USD, ANN, 1, "withdrawal")'),
+    ("ledger.balance", "", "x = ledger.balance(USD, ANN)"),
+    ("ledger.held", "", "x = ledger.held(USD, ANN)"),
+    ("ledger.supply", "", "x = ledger.supply(USD)"),
+    ("ledger.hold, void_hold", "", 'x = ledger.hold(USD, ANN, 1, BOB, 0, "order")\nledger.void_hold(x)'),
+    ("ledger.hold, post_hold", "", 'x = ledger.hold(USD, ANN, 1, BOB, 0, "order")\nledger.post_hold(x, 1, "order")'),
+    ("ledger.hold_status", 'h = ledger.hold(USD, ANN, 1, BOB, 0, "order")', "x = ledger.hold_status(h)"),
+    ("ledger.account_bank", "", "x = ledger.account_bank(ANN)"),
+    ("ledger.grant, withdraw_grant", "", 'ledger.grant(ANN, "bench")\nledger.withdraw_grant(ANN, "bench")'),
+    ("ledger.has_grant", "", 'x = ledger.has_grant(ANN, "bench")'),
+    ("ledger.allow_supply, disallow_supply", "",
+     'ledger.allow_supply(USD, "bench")\nledger.disallow_supply(USD, "bench")'),
+    ("ledger.asset_info", "", "x = ledger.asset_info(USD)"),
+    ("ledger.bank_money", "", 'x = ledger.bank_money("alpine", "USD")'),
+    ("ledger.settlement_money", "", 'x = ledger.settlement_money("USD")'),
+    ("ledger.member_role", "", 'x = ledger.member_role("alpine")'),
+    ("ledger.member_account", "", 'x = ledger.member_account("alpine")'),
+    ("ledger.member_of", "", "x = ledger.member_of(ANN)"),
     ("emit L", "ps = [1] * 500", 'emit("Done", amounts=ps)'),
 )
