@@ -11,6 +11,7 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 Pick = Callable[[int], int]
@@ -657,20 +658,28 @@ MAKERS: dict[str, Callable[[Generator, Env, int], Makers]] = {
                                 lambda: f"range({g.value('int', env, d)}, {g.value('int', env, d)}, {g.value('int', env, d)})"],
 }
 
+OTHERS = 60
 PARAMETERS = [("n", "int"), ("s", "str"), ("xs", "list[int]")]
 _GIVEN: list[list[Any]] = [[1, 5, 0, -3, 2**63, 40], ["a", "", "7", "héllo", "k" * 100], [[1, 2, 3], [], [5], [9, 8, 7, 6]]]
+
+
+@cache
+def _other(variant: int) -> bytes:
+    """The contract that is called: one of a few, so that it is compiled already."""
+    draw = random.Random(variant).random
+    return Generator(lambda count: int(draw() * count), 8, outer=False).contract(PARAMETERS).encode()
 
 
 def program(pick: Pick) -> Program:
     """One case."""
     main = Generator(pick, 40).contract(PARAMETERS)
-    other = Generator(pick, 8, outer=False).contract(PARAMETERS)
+    other = _other(pick(OTHERS))
     args: list[Any] = [options[pick(len(options))] for options in _GIVEN]
     if pick(40) == 39:
         args[pick(3)] = [True, None, b"x", [[1]]][pick(4)]
     fuel = 3 + int(math.exp(pick(900) / 100)) if pick(5) == 4 else 400_000
     memory = 500 + int(math.exp(pick(1_100) / 100)) if pick(6) == 5 else 64 * 1024 * 1024
-    return Program(main.encode(), other.encode(), args, fuel, memory)
+    return Program(main.encode(), other, args, fuel, memory)
 
 
 def seeded(seed: int) -> Program:

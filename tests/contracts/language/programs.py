@@ -11,13 +11,14 @@ import time
 from typing import Any
 
 from contracts.language import ContractError, Meter, OutOfFuel, Refused, compile_contract, run
+from tests.contracts.language.honest import MORE_HONEST
 from tests.contracts.language.memory_host import MemoryHost
 
 FUEL = 2_000_000
 
 PRELUDE = '''"""A contract for tests."""
-from hansa import (action, query, record, Map, Value, require, fail, emit, call, ctx, ledger, Address, Asset, Amount,
-                   mul_div, sha256, from_hex)
+from hansa import (action, query, record, Map, OrderedMap, Value, require, fail, emit, call, ctx, ledger, Address,
+                   Asset, Amount, mul_div, div_round, round_to, sha256, from_hex)
 
 RATE = 5 * 10**2
 PAIR = (3, "x")
@@ -39,6 +40,7 @@ class Line:
 points: Map[str, Point] = Map()
 lines: Map[tuple[str, int], Line] = Map()
 counts: Map[int, int] = Map()
+book: OrderedMap[tuple[int, str], int] = OrderedMap()
 total: Value[int] = Value(0)
 owner: Value[Address | None] = Value(None)
 
@@ -157,6 +159,7 @@ HONEST: list[tuple[str, str, Any]] = [
     ("bool", "return [1, 2] < [1, 3] and (1, 'a') <= (1, 'b') and 'a' < 'b' and b'a' >= b'a'", True),
     ("int", "count = 0\nfor c in 'hello':\n    if c in 'aeiou':\n        count += 1\nreturn count", 2),
     ("int", "fee = mul_div(Amount(12_345), 15, 10_000, 'half_up')\nreturn fee", 19),
+    *MORE_HONEST,
 ]
 """(return type, body, plain result). Each is what an author would expect of Python."""
 

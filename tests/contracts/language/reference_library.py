@@ -92,7 +92,7 @@ def _int(purse: Purse, value: Any = 0) -> int:
     digits = value[1:] if value[:1] in ("+", "-") else value
     if len(value) > 80 or not digits or any(digit not in DIGITS for digit in digits):
         stop("value")
-    purse.pay(PRICES_1.item)
+    purse.pay(PRICES_1.method)
     return within(-int(digits) if value[0] == "-" else int(digits))
 
 
@@ -192,7 +192,7 @@ def _sha256(purse: Purse, data: Any) -> bytes:
 
 
 def _from_hex(purse: Purse, value: Any) -> bytes:
-    purse.pay(len(text(value)) // 4)
+    purse.pay(PRICES_1.method + len(text(value)) // 4)
     purse.pay_text(len(value))
     if len(value) % 2 or any(digit not in DIGITS + "abcdefABCDEF" for digit in value):
         stop("value")
@@ -351,7 +351,7 @@ def _count(purse: Purse, value: Any, pattern: Any) -> int:
 
 
 def _edge(purse: Purse, value: Any, part: Any, name: str) -> bool:
-    purse.pay(len(_alike(value, part)) // 32)
+    purse.pay(PRICES_1.method + len(_alike(value, part)) // 32)
     return bool(value[:len(part)] == part if name == "startswith" else value[max(0, len(value) - len(part)):] == part)
 
 

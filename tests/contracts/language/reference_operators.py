@@ -200,7 +200,7 @@ def contains(item: Any, values: Any, purse: Purse) -> bool:
 def _search(pattern: Any, values: Any) -> int:
     short = len(values) < 2_500 or (len(values) < 30_000 and len(pattern) < 100)
     crossed = len(values) * min(len(pattern), 4096)
-    return len(values) // 4 + crossed // (32 if short else 512) + len(pattern) // 32
+    return PRICES_1.lookup + len(values) // 4 + crossed // (32 if short else 512) + len(pattern) // 32
 
 
 def pay_search(pattern: Any, values: Any, purse: Purse) -> None:

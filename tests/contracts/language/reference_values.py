@@ -99,8 +99,7 @@ class Purse:
     def key(self, values: dict[Any, Any], key: Any) -> Any:
         """A dict's key, its lookup paid for."""
         good_key(key)
-        if known_hash(key):
-            self.pay(len(values) // 4)
+        self.pay(PRICES_1.lookup + (len(values) // 4 if known_hash(key) else 0))
         return key
 
 

@@ -110,8 +110,8 @@ def grow(xs):
     xs.append(1)
     return 1
 '''
-_OURS = ("points", "lines", "counts", "total", "owner", "ctx", "emit", "require", "mul_div", "sha256", "from_hex",
-         "Amount")
+_OURS = ("points", "lines", "counts", "book", "total.", "owner", "ctx", "emit", "require", "mul_div", "div_round",
+         "round_to", "sha256", "from_hex", "Amount", "Line(")
 
 
 def _plain(value: Any) -> Any:
