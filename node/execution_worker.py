@@ -79,7 +79,7 @@ class Worker:
     @staticmethod
     def _execute(executor: Executor, arguments: Value) -> Executed:
         block_value, bodies = codec.fields(arguments, list, list)
-        block = Block.from_value(block_value)
+        block = Block.from_value_again(block_value)
         # What the main process sends it has decoded and verified: nothing of that is done twice.
         decoded = [
             transaction.decode_again(codec.blob(body), entry)

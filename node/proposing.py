@@ -16,6 +16,12 @@ from state.parameters import ChainParameters
 PROPOSED_WHOLE = 256
 """A pool of so many is proposed whole, of a longer one the older half: others may still be verifying the newest."""
 
+LOADED_COUNT = 512
+"""With so many pending the network is near what it can carry: fewer and larger blocks then carry more."""
+
+LOADED_PACE_MS = 150
+"""The pace under such a load. A block costs each node some ms beside its transactions."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:
@@ -73,13 +79,21 @@ class Proposer:
         if wanted is None or not self._is_settled():
             return
         waited_ms = self._clock.monotonic_ms() - self._decided_at_ms
-        has_work = len(self._pool) > 0
-        due_ms = 0 if wanted.urgent else self._pace.pace_ms if has_work else self._pace.heartbeat_ms
+        due_ms = 0 if wanted.urgent else self._due_ms()
         if waited_ms < due_ms:
             self._timers.set("propose", due_ms - waited_ms, self.consider)
             return
         self._wanted = None
         self._propose(ProposalReady(wanted.height, wanted.view, self._make(wanted)))
+
+    def _due_ms(self) -> int:
+        """How long after a decision the next block is due, by what is pending."""
+        pending = len(self._pool)
+        if not pending:
+            return self._pace.heartbeat_ms
+        if pending < LOADED_COUNT:
+            return self._pace.pace_ms
+        return max(self._pace.pace_ms, LOADED_PACE_MS)
 
     def _make(self, wanted: ProposalWanted) -> Block:
         timestamp_ms = max(self._clock.now_ms(), wanted.parent_timestamp_ms + 1)

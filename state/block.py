@@ -89,14 +89,20 @@ class Block:
     @classmethod
     def from_value(cls, value: Value) -> "Block":
         """Read a block and check its transaction root. :raises Invalid: MALFORMED, BAD_VERSION or BAD_BLOCK."""
+        block = cls.from_value_again(value)
+        if merkle.root(block.entries) != block.header.transaction_root:
+            raise Invalid(Reason.BAD_BLOCK, "the entries do not give the header's transaction root")
+        return block
+
+    @classmethod
+    def from_value_again(cls, value: Value) -> "Block":
+        """Read a block whose transaction root this node has checked. :raises Invalid: as ``from_value``."""
         encoded_header, joined = codec.fields(value, bytes, bytes)
         header = decode_header(codec.blob(encoded_header))
         joined = codec.blob(joined)
         if len(joined) % ENTRY_BYTES:
             raise Invalid(Reason.MALFORMED, "entries of 64 bytes are expected")
-        entries = tuple(joined[at : at + ENTRY_BYTES] for at in range(0, len(joined), ENTRY_BYTES))
-        if merkle.root(entries) != header.transaction_root:
-            raise Invalid(Reason.BAD_BLOCK, "the entries do not give the header's transaction root")
+        entries = tuple([joined[at : at + ENTRY_BYTES] for at in range(0, len(joined), ENTRY_BYTES)])
         return cls(header, entries, codec.blob(encoded_header), digest.block_digest(codec.blob(encoded_header)))
 
 

@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from consensus.events import ProposalReady, ProposalWanted
+from node import proposing
 from node.pool import Pool
-from node.proposing import Pace, Proposer
+from node.proposing import LOADED_PACE_MS, Pace, Proposer
 from node.timers import Timers
 from state.digest import NO_DIGEST
 from state.transaction import Transaction
@@ -65,6 +66,16 @@ def test_a_proposal_comes_when_it_is_due(has_work: bool, urgent: bool, at_ms: in
     turn.proposer.want(wanted(urgent=urgent))
     turn.pass_ms(5_000)
     assert turn.made == [(at_ms, [transaction.entry for transaction in (WORK if has_work else [])])]
+
+
+def test_under_load_blocks_are_fewer_and_leave_the_newest_for_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proposing, "LOADED_COUNT", 3)
+    monkeypatch.setattr(proposing, "PROPOSED_WHOLE", 1)
+    turn = Turn()
+    turn.fill(WORK)
+    turn.proposer.want(wanted())
+    turn.pass_ms(5_000)
+    assert turn.made == [(LOADED_PACE_MS, [WORK[0].entry])]
 
 
 def test_work_that_comes_while_waiting_for_the_heartbeat_is_proposed_at_once() -> None:
