@@ -19,6 +19,9 @@ from state.votes import Checkpoint, Commit, NewView, Prepare, Proposal, ViewChan
 
 MESSAGE_VERSION = 1
 
+MESSAGE_VALUES_MAX = 4_096
+"""Most values in one message: a NEW-VIEW with the VIEW-CHANGEs of 100 validators and a certificate has 1,300."""
+
 
 @dataclass(frozen=True, slots=True)
 class SignedVote:
@@ -177,7 +180,7 @@ def decode(data: bytes) -> Message:
 
     :raises Invalid: BAD_VERSION, TOO_LARGE, MALFORMED, or BAD_BLOCK for a block that is not what it names.
     """
-    value = codec.decode(data, MESSAGE_VERSION)
+    value = codec.decode(data, MESSAGE_VERSION, values_max=MESSAGE_VALUES_MAX)
     if type(value) is not list or not value or type(value[0]) is not int:
         raise Invalid(Reason.MALFORMED, "a message starts with its kind")
     kind, rest = value[0], value[1:]

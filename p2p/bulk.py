@@ -25,6 +25,10 @@ BODIES_MAX = 4_096
 BLOCKS_MAX = 256
 """Most blocks in one answer."""
 
+BLOCKS_VALUES_MAX = 256 * 1024
+"""Most values in one answer. The smallest transactions fill it with some 50,000, certificates of 100 validators in
+256 blocks take 80,000."""
+
 BULK_BYTES_MAX = 8 * 1024 * 1024
 """Largest bulk message."""
 
@@ -71,7 +75,7 @@ def encode_transactions(transactions: Sequence[bytes]) -> bytes:
 
 def decode_transactions(payload: bytes) -> list[bytes]:
     """Encoded transactions of a message; they are not decoded here. :raises Invalid: MALFORMED or TOO_LARGE."""
-    value = codec.items(codec.unpack(payload, BULK_BYTES_MAX), GOSSIP_TRANSACTIONS_MAX)
+    value = codec.items(codec.unpack(payload, BULK_BYTES_MAX, GOSSIP_TRANSACTIONS_MAX), GOSSIP_TRANSACTIONS_MAX)
     transactions = [codec.blob(entry) for entry in value]
     for transaction in transactions:
         if len(transaction) > TRANSACTION_BYTES_MAX:
@@ -110,5 +114,5 @@ def encode_blocks(packed: Sequence[bytes]) -> bytes:
 
 def decode_blocks(payload: bytes) -> list[DecidedBlock]:
     """The blocks of an answer. :raises Invalid: MALFORMED, TOO_LARGE or BAD_BLOCK."""
-    value = codec.items(codec.unpack(payload, BULK_BYTES_MAX), BLOCKS_MAX)
+    value = codec.items(codec.unpack(payload, BULK_BYTES_MAX, BLOCKS_VALUES_MAX), BLOCKS_MAX)
     return [DecidedBlock.from_value(entry) for entry in value]

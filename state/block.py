@@ -22,6 +22,9 @@ PROTOCOL_VERSION = 1
 
 BLOCK_VERSION = 1
 
+HEADER_BYTES_MAX = 16 * 1024
+"""Largest encoded header: with the parent's certificate by 100 validators it takes 7 KiB."""
+
 
 @dataclass(frozen=True, slots=True)
 class Header:
@@ -138,9 +141,8 @@ def decode_header(encoded: bytes) -> Header:
 
     :raises Invalid: MALFORMED, BAD_VERSION, or BAD_BLOCK for a certificate that is not one of the parent.
     """
-    value = codec.fields(
-        codec.decode(encoded, BLOCK_VERSION), int, bytes, int, bytes, (list, type(None)), int, bytes, bytes, bytes
-    )
+    value = codec.decode(encoded, BLOCK_VERSION, HEADER_BYTES_MAX)
+    value = codec.fields(value, int, bytes, int, bytes, (list, type(None)), int, bytes, bytes, bytes)
     protocol_version, chain_id, height, parent, certificate_value, timestamp_ms, proposer, root, validators = value
     height, parent = codec.natural(height), codec.sized(parent, DIGEST_BYTES)
     if codec.natural(protocol_version) != PROTOCOL_VERSION:

@@ -48,15 +48,20 @@ def pack(value: Value) -> bytes:
     return packed
 
 
-def unpack(data: bytes, bytes_max: int = MESSAGE_BYTES_MAX) -> Value:
+def unpack(data: bytes, bytes_max: int = MESSAGE_BYTES_MAX, values_max: int | None = None) -> Value:
     """Decode the one canonical spelling of a value.
 
+    :param values_max: most values in all its lists together, an empty list counted as one. A byte on the wire can be a list of 72 bytes in memory,
+        so whatever a stranger may make longer than some 100 kB says how many values it may have.
     :raises Invalid: TOO_LARGE, or MALFORMED for anything but the bytes that ``pack`` gives.
     """
     if len(data) > bytes_max:
         raise Invalid(Reason.TOO_LARGE, f"{len(data)} bytes, at most {bytes_max} are allowed here")
     try:
-        value: Value = msgpack.unpackb(data, raw=False, strict_map_key=True, ext_hook=_refuse, timestamp=3)
+        if values_max is None:
+            value: Value = msgpack.unpackb(data, raw=False, strict_map_key=True, ext_hook=_refuse, timestamp=3)
+        else:
+            value = _unpack_few(data, values_max)
     except (ValueError, TypeError, OverflowError, msgpack.UnpackException, RecursionError) as error:
         raise Invalid(Reason.MALFORMED, "not msgpack") from error
     _check(value, DEPTH_MAX)
@@ -76,14 +81,15 @@ def encode(version: int, value: Value) -> bytes:
     return bytes((version,)) + pack(value)
 
 
-def decode(data: bytes, version: int, bytes_max: int = MESSAGE_BYTES_MAX) -> Value:
+def decode(data: bytes, version: int, bytes_max: int = MESSAGE_BYTES_MAX, values_max: int | None = None) -> Value:
     """Decode what ``encode`` gave under the same version.
 
+    :param values_max: as for ``unpack``.
     :raises Invalid: BAD_VERSION, TOO_LARGE or MALFORMED.
     """
     if not data or data[0] != version:
         raise Invalid(Reason.BAD_VERSION, f"version byte {data[:1].hex() or 'missing'}, this node knows {version:02x}")
-    return unpack(data[1:], bytes_max)
+    return unpack(data[1:], bytes_max, values_max)
 
 
 def fields(value: Value, *types: type | tuple[type, ...]) -> Sequence[Value]:
@@ -175,6 +181,29 @@ def _check_ours(value: Value, depth: int) -> None:
                 assert isinstance(item, int | str), f"{kind.__name__} has no place on chain"
     elif kind not in _ATOMS:
         assert isinstance(value, int | str), f"{kind.__name__} has no place on chain"
+
+
+def _unpack_few(data: bytes, values_max: int) -> Value:
+    """Build at most ``values_max`` values: each list is counted as it is complete, before the next is begun."""
+    left = values_max
+
+    def count(listed: list[Value]) -> list[Value]:
+        nonlocal left
+        left -= len(listed) or 1
+        if left < 0:
+            raise Invalid(Reason.TOO_LARGE, f"more than {values_max} values")
+        return listed
+
+    value: Value = msgpack.unpackb(
+        data,
+        raw=False,
+        strict_map_key=True,
+        ext_hook=_refuse,
+        timestamp=3,
+        list_hook=count,
+        max_array_len=values_max,
+    )
+    return value
 
 
 def _refuse(code: int, data: bytes) -> object:

@@ -223,3 +223,21 @@ def test_too_many_items() -> None:
     with pytest.raises(Invalid) as refused:
         codec.items([1, 2], 1)
     assert str(refused.value) == "too_large: 2 items, at most 1 are allowed here"
+
+
+EMPTY = b"\x90"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xdc\x00\x05" + EMPTY * 5,
+        b"\x91" * 3 + b"\x92" + EMPTY * 2,
+        b"\x93" + (b"\x92" + EMPTY * 2) * 3,
+    ],
+)
+def test_values_are_counted_before_they_fill_the_memory(data: bytes) -> None:
+    assert codec.pack(codec.unpack(data)) == data
+    with pytest.raises(Invalid):
+        codec.unpack(data, values_max=4)
+    assert codec.unpack(data, values_max=15) == codec.unpack(data)
