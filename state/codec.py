@@ -51,8 +51,8 @@ def pack(value: Value) -> bytes:
 def unpack(data: bytes, bytes_max: int = MESSAGE_BYTES_MAX, values_max: int | None = None) -> Value:
     """Decode the one canonical spelling of a value.
 
-    :param values_max: most values in all its lists together, an empty list counted as one. A byte on the wire can be a list of 72 bytes in memory,
-        so whatever a stranger may make longer than some 100 kB says how many values it may have.
+    :param values_max: most values in all its lists together, an empty list counted as one. A byte on the wire can be
+        a list of 72 bytes in memory, so whatever a stranger may make longer than some 100 kB is given a limit.
     :raises Invalid: TOO_LARGE, or MALFORMED for anything but the bytes that ``pack`` gives.
     """
     if len(data) > bytes_max:

@@ -231,7 +231,7 @@ EMPTY = b"\x90"
 @pytest.mark.parametrize(
     "data",
     [
-        b"\xdc\x00\x05" + EMPTY * 5,
+        b"\x95" + EMPTY * 5,
         b"\x91" * 3 + b"\x92" + EMPTY * 2,
         b"\x93" + (b"\x92" + EMPTY * 2) * 3,
     ],
