@@ -7,7 +7,6 @@ many programs; ``generator_strategy`` gives it Hypothesis, which shrinks: option
 Standard library only.
 """
 
-import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -677,8 +676,8 @@ def program(pick: Pick) -> Program:
     args: list[Any] = [options[pick(len(options))] for options in _GIVEN]
     if pick(40) == 39:
         args[pick(3)] = [True, None, b"x", [[1]]][pick(4)]
-    fuel = 3 + int(math.exp(pick(900) / 100)) if pick(5) == 4 else 400_000
-    memory = 500 + int(math.exp(pick(1_100) / 100)) if pick(6) == 5 else 64 * 1024 * 1024
+    fuel = 3 + pick(91) ** 2 if pick(5) == 4 else 400_000
+    memory = 500 + pick(245) ** 2 if pick(6) == 5 else 64 * 1024 * 1024
     return Program(main.encode(), other, args, fuel, memory)
 
 

@@ -240,8 +240,8 @@ PLANTED: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("a charge after the work", {}, {"_map_put": _late_put}),
     ("equals sorted in another order", {}, {"_b_sorted": _unstable}),
     ("a slice for nothing", {}, {"_cut": _free_slice}),
-    ("a remainder with the sign of the dividend", {},
-     {"_o_Mod": lambda a, b: operators.modulo(a, b) - (b if a < 0 < operators.modulo(a, b) else 0)}),
+    ("an index that wraps around", {},
+     {"_item": lambda values, key: operators.item(values, key % len(values) if type(key) is int and values else key)}),
 ]
 
 
