@@ -223,7 +223,7 @@ def _removesuffix(value: Any, suffix: Any) -> Any:
 
 
 def _replace(value: Any, old: Any, new: Any) -> Any:
-    _pay_search(value, _same(value, old))
+    _pay_search(value, old)
     found = value.count(old)
     size = len(value) + found * (len(_same(value, new)) - len(old))
     charge(3 * cell.meter.prices.method + found * cell.meter.prices.item)
@@ -240,7 +240,7 @@ def _split(value: Any, separator: Any = None) -> list[Any]:
         charge_list(min(words, len(separated)), ITEM_BYTES + TEXT_BYTES)
         charge_text(len(value))
         return separated  # type: ignore[no-any-return]
-    _pay_search(value, _same(value, separator))
+    _pay_search(value, separator)
     if not separator:
         raise ValueError
     charge(cell.meter.prices.method)
