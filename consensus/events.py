@@ -15,6 +15,7 @@ from consensus.rotation import Rotation
 from consensus.safety import SignRequest
 from state.block import Block
 from state.certificate import Certificate
+from state.errors import Reason
 from state.validators import ValidatorSet
 from state.votes import Checkpoint
 
@@ -233,6 +234,7 @@ class Rejected:
     """A message broke a rule: for the log, and for the peer's score."""
 
     peer: str | None
+    reason: Reason
     detail: str
 
 

@@ -72,7 +72,7 @@ class Outbox:
 
     def reject(self, peer: str | None, error: Invalid) -> None:
         """Note who sent what could not be taken."""
-        self.rejected.append(Rejected(peer, str(error)))
+        self.rejected.append(Rejected(peer, error.reason, str(error)))
 
     def drain(self) -> Ready:
         """Everything since the last call. Once halted, only that: nothing is signed or sent any more."""

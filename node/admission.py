@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from node.chain import Chain
+from node.offences import OFFENCES
 from node.pool import Pool
 from node.seams import Admission as Result
 from state import transaction, validity
@@ -37,6 +38,7 @@ class _Batch:
 
     token: int | None
     """The client's token; None for what a peer sent."""
+    peer: str | None
     results: list[Result | None]
     """One for each transaction as submitted; None for those at the verifier."""
     verifying: list[Transaction]
@@ -53,6 +55,10 @@ class Admitted:
     transactions: list[Transaction]
     """Those that are good and were not known before."""
     bad_signatures: int
+    peer: str | None
+    """Who sent it, if no client did."""
+    offences: int
+    """How many of them no correct peer sends: bytes that are no transaction, and wrong signatures."""
 
 
 class Door:
@@ -85,11 +91,11 @@ class Door:
 
     def submit(self, token: int, encoded: Sequence[bytes], now_ms: int) -> None:
         """Take what clients sent."""
-        self._begin(token, encoded, now_ms)
+        self._begin(token, None, encoded, now_ms)
 
-    def receive(self, encoded: Sequence[bytes], now_ms: int) -> None:
+    def receive(self, peer: str, encoded: Sequence[bytes], now_ms: int) -> None:
         """Take what a peer sent: gossip, or bodies that were asked for."""
-        self._begin(None, encoded, now_ms)
+        self._begin(None, peer, encoded, now_ms)
 
     def find(self, entry: bytes) -> Transaction | None:
         """The verified transaction that a block lists as ``entry``."""
@@ -146,8 +152,8 @@ class Door:
         """No block is being looked at: nothing needs to be kept."""
         self._kept.clear()
 
-    def _begin(self, token: int | None, encoded: Sequence[bytes], now_ms: int) -> None:
-        batch = _Batch(token, [], [], self._chain.height)
+    def _begin(self, token: int | None, peer: str | None, encoded: Sequence[bytes], now_ms: int) -> None:
+        batch = _Batch(token, peer, [], [], self._chain.height)
         for data in encoded:
             identity: bytes | None = None
             try:
@@ -192,7 +198,9 @@ class Door:
             outcomes.append(Result(item.id, refused))
         rest = iter(outcomes)
         results = [next(rest) if result is None else result for result in batch.results]
-        self._admitted(Admitted(batch.token, results, fresh, bad_signatures))
+        refusals = [result.refused.reason for result in results if result.refused is not None]
+        offences = sum(reason in OFFENCES for reason in refusals)
+        self._admitted(Admitted(batch.token, results, fresh, bad_signatures, batch.peer, offences))
 
     def _check(self, item: Transaction, now_ms: int) -> None:
         """Whether its signatures are worth checking. :raises Invalid: why not."""

@@ -21,6 +21,7 @@ from node.gossip import Gossip
 from node.guard import AmnesiaGuard
 from node.history import ValidatorHistory
 from node.journal import Journal
+from node.offences import BARRED_SECONDS, OFFENCES, Offences
 from node.pool import Pool
 from node.proposing import Pace, Proposer
 from node.recording import Recorder
@@ -81,6 +82,7 @@ class Driver:
         self.is_halted = False
         self.rejected_count = 0
         self.bad_signature_count = 0
+        self._offences = Offences()
         self.timers = Timers(parts.clock)
         self.door = Door(parts.chain_id, parts.parameters, parts.chain, parts.pool, self._verify, self._admitted)
         self.door.keep(parts.kept_bodies)
@@ -207,6 +209,8 @@ class Driver:
         for rejected in ready.rejected:
             self.rejected_count += 1
             self._parts.listener.log(logging.WARNING, rejected.detail, peer=rejected.peer)
+            if rejected.peer is not None and rejected.reason in OFFENCES:
+                self._offended(rejected.peer)
 
     # --------------------------------------------------------------------------------- decided and executed
 
@@ -266,6 +270,8 @@ class Driver:
             self._replica.step(core.SigningAllowed(allowed))
 
     def _vote_frame(self, event: seams.VoteFrame) -> None:
+        if self._is_barred(event.member):
+            return
         try:
             message = messages.decode(event.payload)
         except Invalid as error:
@@ -274,6 +280,8 @@ class Driver:
         self._replica.step(core.Received(message, event.member, self._parts.clock.now_ms()))
 
     def _bulk_frame(self, event: seams.BulkFrame) -> None:
+        if self._is_barred(event.member):
+            return
         try:
             self._bulk(event)
         except Invalid as error:
@@ -281,7 +289,7 @@ class Driver:
 
     def _bulk(self, event: seams.BulkFrame) -> None:
         if event.kind == BulkKind.TRANSACTIONS:
-            self.door.receive(bulk.decode_transactions(event.payload), self._parts.clock.now_ms())
+            self.door.receive(event.member, bulk.decode_transactions(event.payload), self._parts.clock.now_ms())
         elif event.kind == BulkKind.GET_BODIES:
             self._server.bodies(event.member, bulk.decode_get_bodies(event.payload))
         elif event.kind == BulkKind.GET_BLOCKS:
@@ -292,6 +300,18 @@ class Driver:
     def _reject(self, member: str, error: Invalid) -> None:
         self.rejected_count += 1
         self._parts.listener.log(logging.WARNING, f"a message was refused: {error}", peer=member)
+        if error.reason in OFFENCES:
+            self._offended(member)
+
+    def _is_barred(self, member: str) -> bool:
+        """Whether what still waits of that member is not looked at any more."""
+        return self._offences.is_barred(member, self._parts.clock.monotonic_ms())
+
+    def _offended(self, member: str, count: int = 1) -> None:
+        """Count what no correct member sends; with too much of it the member is not heard for a while."""
+        if self._offences.add(member, count, self._parts.clock.monotonic_ms()):
+            self._parts.listener.log(logging.ERROR, "a member attacks: its links are cut for a while", peer=member)
+            self._parts.network.bar(member, "too many bad messages", BARRED_SECONDS)
 
     # ------------------------------------------------------------------------------------------- catching up
 
@@ -336,6 +356,8 @@ class Driver:
 
     def _admitted(self, admitted: Admitted) -> None:
         self.bad_signature_count += admitted.bad_signatures
+        if admitted.peer is not None and admitted.offences:
+            self._offended(admitted.peer, admitted.offences)
         if admitted.token is not None:
             self._gossip.spread(admitted.transactions)
             self._gossip.remember(result.transaction_id for result in admitted.results if result.transaction_id)

@@ -2,7 +2,8 @@
 
 Everything that a driver hears of comes through here, in order. A drain handles events for a few milliseconds, then
 lets the loop look after sockets before it goes on. What the driver asked for itself is never dropped; what peers send
-is, when more waits than the node can handle: agreement sends again what matters.
+is, when more waits than the node can handle: agreement sends again what matters. Each member has a share, so that
+one member's flood fills its own and delays the others' votes by some 20 ms.
 
 Tried and left: serving votes before bulk. Proposals then outrun the bodies that arrived before them, which are asked
 for again, and a network under more load than it can carry comes to a stand.
@@ -11,17 +12,32 @@ for again, and a network under more load than it can carry comes to a stand.
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from node.seams import BulkFrame, Event, VoteFrame
 
 INBOX_BYTES_MAX = 64 * 1024 * 1024
 """Payloads of peers that wait, bytes."""
 
+MEMBER_BYTES_MAX = 24 * 1024 * 1024
+"""Of these, payloads of one member: three of the largest messages."""
+
+MEMBER_VOTES_MAX = 512
+"""Messages of agreement of one member that wait. A correct one sends about a hundred a second."""
+
 FRAME_BYTES = 256
 """What a waiting frame takes beside its payload."""
 
 DRAIN_SECONDS_MAX = 0.004
 """How long events are handled before sockets have their turn."""
+
+
+@dataclass(slots=True)
+class _Share:
+    """What waits of one member."""
+
+    bytes: int = 0
+    votes: int = 0
 
 
 class Inbox:
@@ -37,6 +53,7 @@ class Inbox:
         self._handle: Callable[[Event], None] | None = None
         self._events: deque[Event] = deque()
         self._bytes = 0
+        self._shares: dict[str, _Share] = {}
         self._is_scheduled = False
         self._is_closed = False
         self.dropped_count = 0
@@ -54,12 +71,9 @@ class Inbox:
 
     def post(self, event: Event) -> None:
         """Put an event in; it is handled soon, never within this call."""
-        if isinstance(event, VoteFrame | BulkFrame):
-            size = len(event.payload) + FRAME_BYTES
-            if self._bytes + size > INBOX_BYTES_MAX:
-                self.dropped_count += 1
-                return
-            self._bytes += size
+        if isinstance(event, VoteFrame | BulkFrame) and not self._has_room(event):
+            self.dropped_count += 1
+            return
         self._events.append(event)
         self._schedule()
 
@@ -75,6 +89,27 @@ class Inbox:
         """Events that wait."""
         return len(self._events)
 
+    def _has_room(self, frame: VoteFrame | BulkFrame) -> bool:
+        """Whether a frame may wait here; it is counted then."""
+        share = self._shares.setdefault(frame.member, _Share())
+        size, votes = len(frame.payload) + FRAME_BYTES, isinstance(frame, VoteFrame)
+        if (
+            self._bytes + size > INBOX_BYTES_MAX
+            or share.bytes + size > MEMBER_BYTES_MAX
+            or share.votes + votes > MEMBER_VOTES_MAX
+        ):
+            return False
+        self._bytes += size
+        share.bytes += size
+        share.votes += votes
+        return True
+
+    def _leaves(self, frame: VoteFrame | BulkFrame) -> None:
+        share, size = self._shares[frame.member], len(frame.payload) + FRAME_BYTES
+        self._bytes -= size
+        share.bytes -= size
+        share.votes -= isinstance(frame, VoteFrame)
+
     def _schedule(self) -> None:
         if self._events and not self._is_scheduled and not self._is_closed and self._handle is not None:
             self._is_scheduled = True
@@ -87,7 +122,7 @@ class Inbox:
         while self._events and not self._is_closed:
             event = self._events.popleft()
             if isinstance(event, VoteFrame | BulkFrame):
-                self._bytes -= len(event.payload) + FRAME_BYTES
+                self._leaves(event)
             try:
                 self._handle(event)
             except Exception as error:  # noqa: BLE001 — the driver's edge: any error in it ends the node

@@ -136,6 +136,12 @@ class PeerLinks:
         """See ``node.seams.Network``."""
         self._send(member, LinkKind.BULK, kind, payload)
 
+    def bar(self, member: str, reason: str, seconds: int) -> None:
+        """See ``node.seams.Network``. Not within the caller's turn: what the link says of its end comes after it."""
+        node_id, network = self._node_ids.get(member), self._network
+        if node_id is not None and network is not None:
+            asyncio.get_running_loop().call_soon(network.bar, node_id, reason, seconds)
+
     def on_event(self, event: Event) -> None:
         """What the network has to say, on its way into the inbox."""
         member = self._members[event.node_id]

@@ -149,6 +149,9 @@ class Network(Protocol):
     def send_bulk(self, member: str | None, kind: int, payload: bytes) -> None:
         """To one peer, or to all."""
 
+    def bar(self, member: str, reason: str, seconds: int) -> None:
+        """End the links with a peer that attacks, and let none come up for so long."""
+
 
 class Verifier(Protocol):
     """Checks signatures of transactions off the path of agreement."""

@@ -270,6 +270,9 @@ class _Links:
     def send_bulk(self, member: str | None, kind: int, payload: bytes) -> None:
         self._send(member, seams.BulkFrame(self._machine.member, kind, payload))
 
+    def bar(self, member: str, reason: str, seconds: int) -> None:
+        """Links stay up here; the driver itself no longer hears that member."""
+
     def _send(self, member: str | None, event: seams.VoteFrame | seams.BulkFrame) -> None:
         self._watcher.sent(self._machine, event)
         self._network.send(self._machine, member, event)

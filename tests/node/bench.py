@@ -126,12 +126,16 @@ class Wire:
 
     def __init__(self) -> None:
         self.sent: list[tuple[str | None, int | None, bytes]] = []
+        self.barred: list[tuple[str, str, int]] = []
 
     def send_vote(self, member: str | None, payload: bytes) -> None:
         self.sent.append((member, None, payload))
 
     def send_bulk(self, member: str | None, kind: int, payload: bytes) -> None:
         self.sent.append((member, kind, payload))
+
+    def bar(self, member: str, reason: str, seconds: int) -> None:
+        self.barred.append((member, reason, seconds))
 
 
 class Pages:

@@ -42,7 +42,7 @@ class Entrance:
 
     def receive(self, *transactions: Transaction, now_ms: int = GENESIS_MS) -> None:
         """From a peer."""
-        self.door.receive([transaction.encoded for transaction in transactions], now_ms)
+        self.door.receive("alpha", [transaction.encoded for transaction in transactions], now_ms)
         self.verify_all()
 
     def _verify(self, transactions: Sequence[Transaction], then: Callable[[Sequence[bool]], None]) -> None:
@@ -99,7 +99,7 @@ def test_each_of_a_batch_is_answered_in_its_place() -> None:
 def test_a_second_copy_is_a_duplicate_at_every_stage() -> None:
     entrance = Entrance()
     entrance.door.submit(1, [GOOD.encoded, GOOD.encoded], GENESIS_MS)
-    entrance.door.receive([GOOD.encoded], GENESIS_MS)
+    entrance.door.receive("alpha", [GOOD.encoded], GENESIS_MS)
     assert [len(transactions) for transactions, _ in entrance.queue] == [1]
     entrance.verify_all()
     assert [len(admitted.transactions) for admitted in entrance.admitted] == [0, 1]

@@ -58,7 +58,7 @@ class Desk:
         )
 
     def arrive(self, *transactions: Transaction) -> None:
-        self.door.receive([transaction.encoded for transaction in transactions], self.clock.now_ms())
+        self.door.receive("alpha", [transaction.encoded for transaction in transactions], self.clock.now_ms())
 
     def validate(self, block: Block) -> None:
         self.delivery.validate(Validation(block, SOURCES))
@@ -150,7 +150,7 @@ def test_a_block_that_lists_what_is_decided_is_refused() -> None:
     (parent,) = grow(desk.chain, [[FIRST]])
     block = make(parent.block, [FIRST])
     desk.validate(block)
-    desk.door.receive([FIRST.encoded], desk.clock.now_ms())
+    desk.door.receive("alpha", [FIRST.encoded], desk.clock.now_ms())
     assert desk.answers == [BlockRefused(block.digest, "duplicate: it lists a transaction that is already decided")]
 
 

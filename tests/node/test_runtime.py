@@ -93,6 +93,22 @@ async def test_peers_frames_are_dropped_when_too_much_waits(monkeypatch: pytest.
     assert len(await sink.wait()) == 5
 
 
+async def test_a_members_flood_leaves_room_for_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox_module, "MEMBER_VOTES_MAX", 3)
+    monkeypatch.setattr(inbox_module, "MEMBER_BYTES_MAX", 5 * FRAME_BYTES)
+    sink = Sink(6)
+    for _ in range(9):
+        sink.inbox.post(VoteFrame("mallory", b""))
+    for _ in range(9):
+        sink.inbox.post(BulkFrame("mallory", 1, b""))
+    sink.inbox.post(VoteFrame("alpha", b"a vote"))
+    assert (sink.inbox.waiting_count, sink.inbox.dropped_count) == (6, 13)
+    sink.open()
+    assert (await sink.wait())[-1] == VoteFrame("alpha", b"a vote")
+    sink.inbox.post(VoteFrame("mallory", b""))
+    assert (sink.inbox.waiting_count, sink.inbox.dropped_count) == (1, 13)
+
+
 async def test_the_loop_has_its_turn_while_events_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inbox_module, "DRAIN_SECONDS_MAX", 0.0)
     sink = Sink(1_000).open()
