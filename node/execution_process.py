@@ -37,7 +37,11 @@ from state.errors import Corrupt, Invalid, Reason
 from state.transaction import Transaction
 
 READS_WAITING_MAX = 1_024
-"""Reads that wait for the execution process; more are refused, so that blocks never queue behind a crowd."""
+"""Reads that wait for the execution process; more are refused."""
+
+READS_AT_ONCE = 2
+"""Reads that the process is given at once. A block waits for these and no others: a dry run may take a second, and a
+thousand of them before a block would keep this node from voting."""
 
 CLOSE_SECONDS_MAX = 10.0
 """How long the process may take to finish its block and give its files back."""
@@ -53,6 +57,17 @@ class _Asked:
     answer: type
     future: asyncio.Future[object] | None
     """None for a block whose outcome is posted."""
+    is_read: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A read that has not been sent to the process yet."""
+
+    operation: str
+    arguments: Value
+    answer: type
+    future: asyncio.Future[object]
 
 
 class ProcessExecution(asyncio.Protocol):
@@ -69,7 +84,8 @@ class ProcessExecution(asyncio.Protocol):
         self._buffer = bytearray()
         self._asked: deque[_Asked] = deque()
         self._sequence = 0
-        self._reads_waiting = 0
+        self._reads: deque[_Waiting] = deque()
+        self._reads_sent = 0
         self._failure = ""
         self._closing = False
         self._ended = asyncio.get_running_loop().create_future()
@@ -113,17 +129,19 @@ class ProcessExecution(asyncio.Protocol):
 
     async def read(self, read: Read[Answer], *arguments: Value) -> Answer:
         """See ``Reader``."""
-        if self._reads_waiting >= READS_WAITING_MAX:
+        if len(self._reads) + self._reads_sent >= READS_WAITING_MAX:
             raise Invalid(Reason.FULL, "the node is answering as many questions as it can; ask again in a moment")
-        self._reads_waiting += 1
-        try:
-            return await self._ask(read.name, arguments, read.answer)
-        finally:
-            self._reads_waiting -= 1
+        future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        self._reads.append(_Waiting(read.name, arguments, read.answer, future))
+        self._send_reads()
+        found = await future
+        assert isinstance(found, read.answer)
+        return found
 
     async def close(self) -> None:
         """End the process, once it has answered what was asked before. It gives its files back by itself."""
         self._closing = True
+        self._send_reads()
         if self._transport is not None and not self._transport.is_closing():
             if self._transport.can_write_eof():
                 self._transport.write_eof()
@@ -177,14 +195,36 @@ class ProcessExecution(asyncio.Protocol):
         assert isinstance(found, answer)
         return found
 
-    def _send(self, operation: str, arguments: Value, answer: type, future: asyncio.Future[object] | None) -> None:
+    def _send_reads(self) -> None:
+        """Give the process its next reads, but those whose askers have gone."""
+        while self._reads and (self._reads_sent < READS_AT_ONCE or self._closing):
+            waiting = self._reads.popleft()
+            if waiting.future.done():
+                continue
+            try:
+                self._send(waiting.operation, waiting.arguments, waiting.answer, waiting.future, is_read=True)
+            except Invalid as error:
+                waiting.future.set_exception(error)
+
+    def _send(
+        self,
+        operation: str,
+        arguments: Value,
+        answer: type,
+        future: asyncio.Future[object] | None,
+        *,
+        is_read: bool = False,
+    ) -> None:
+        """:raises Invalid: TOO_LARGE, and nothing is sent."""
         if self._closing or self._failure or self._transport is None:
             if future is not None:
                 future.set_exception(Invalid(Reason.UNAVAILABLE, "the node is stopping"))
             return
+        request = frame(self._sequence + 1, operation, arguments)
         self._sequence += 1
-        self._asked.append(_Asked(self._sequence, answer, future))
-        self._transport.write(frame(self._sequence, operation, arguments))
+        self._reads_sent += is_read
+        self._asked.append(_Asked(self._sequence, answer, future, is_read))
+        self._transport.write(request)
 
     def _answered(self, sequence: int, status: Status, value: Value) -> None:
         """:raises Invalid: MALFORMED, for a reply that answers nothing that was asked."""
@@ -198,27 +238,35 @@ class ProcessExecution(asyncio.Protocol):
             refusal = _refusal(value)
             if asked.future is None:
                 raise Invalid(Reason.MALFORMED, f"a decided block was refused: {refusal}")
-            self._asked.popleft()
+            self._taken(asked)
             if not asked.future.done():
                 asked.future.set_exception(refusal)
             return
         found: object = facts.from_value(asked.answer, value)
-        self._asked.popleft()
+        self._taken(asked)
         if asked.future is None:
             assert isinstance(found, Executed)
             self._post(found)
         elif not asked.future.done():
             asked.future.set_result(found)
 
+    def _taken(self, asked: _Asked) -> None:
+        """The oldest request is answered."""
+        self._asked.popleft()
+        self._reads_sent -= asked.is_read
+        self._send_reads()
+
     def _fail(self, reason: str) -> None:
         """The process can't be believed, or is gone: nothing that was asked is answered, and the node ends."""
         if self._failure:
             return
         self._failure = reason
-        for asked in self._asked:
-            if asked.future is not None and not asked.future.done():
-                asked.future.set_exception(Invalid(Reason.UNAVAILABLE, "the node is stopping"))
+        futures = [asked.future for asked in self._asked] + [waiting.future for waiting in self._reads]
         self._asked.clear()
+        self._reads.clear()
+        for future in futures:
+            if future is not None and not future.done():
+                future.set_exception(Invalid(Reason.UNAVAILABLE, "the node is stopping"))
         if self._transport is not None:
             self._transport.close()
         if not self._closing:

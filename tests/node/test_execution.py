@@ -13,7 +13,7 @@ from contracts.executor import Executor
 from node import reads
 from node.execution import InlineExecution, NodeExecution
 from node.execution_frames import FRAME_BYTES_MAX, HEADER, frame, read_reply, read_request
-from node.execution_process import ProcessExecution, scrubbed_environment
+from node.execution_process import READS_AT_ONCE, READS_WAITING_MAX, ProcessExecution, scrubbed_environment
 from node.reads import Read
 from node.seams import Event, Executed, Failed
 from rpc.backend import SimulationFact
@@ -83,11 +83,9 @@ async def test_a_process_answers_what_inline_does(process: ProcessExecution, inb
         ("ok", "ok", "ok"),
         ("ok", "insufficient_funds"),
     ]
-    maker = Blocks(height=2, count=3)
-    paid, refused, unknown = maker.payment("ann", "bob", 500).id, maker.payment("bob", "ann", 99_999).id, bytes(32)
     first = await process.read(reads.EVENTS, 0, None, 2, None, None, None)
     questions: list[tuple[Read[object], list[Value]]] = [
-        (reads.RECEIPT, [unknown]),
+        (reads.RECEIPT, [2, 1]),
         (reads.BLOCK, [2]),
         (reads.STATE_PROOF, [b"balance/nobody/USD"]),
         (reads.ACCOUNT, [ANN, None, 10]),
@@ -104,7 +102,6 @@ async def test_a_process_answers_what_inline_does(process: ProcessExecution, inb
         answer = await process.read(read, *arguments)
         assert answer == await other.read(read, *arguments), read.name
         assert isinstance(answer, read.answer)
-    assert (paid, refused) != (unknown, unknown)
 
 
 async def test_what_the_reads_say(process: ProcessExecution, inbox: Inbox) -> None:
@@ -120,12 +117,11 @@ async def test_what_the_reads_say(process: ProcessExecution, inbox: Inbox) -> No
     older = await process.read(reads.HISTORY, ANN, history.next_cursor, 10)
     assert [entry.height for entry in older.entries] == [1]
     assert older.next_cursor is None
-    place_of = (await process.read(reads.RECEIPT, payment.id)).found
-    assert place_of is not None
-    assert (place_of.height, place_of.index, place_of.receipt.code) == (2, 0, "ok")
+    found = await process.read(reads.RECEIPT, 2, 0)
+    assert (found.height, found.receipt.transaction_id, found.receipt.code) == (2, payment.id, "ok")
     executed = [await inbox.next(), await inbox.next()][1]
     assert isinstance(executed, Executed)
-    proof = await process.read(reads.RECEIPT_PROOF, payment.id)
+    proof = await process.read(reads.RECEIPT_PROOF, 2, 0)
     leaf = proof.receipt.encode()
     merkle.verify_inclusion(executed.outcome.receipts_root, leaf, proof.index, proof.count, proof.proof)
     key = f"balance/{ANN}/USD.alpine".encode()
@@ -159,10 +155,7 @@ async def test_refusals_cross_with_their_reason(process: ProcessExecution) -> No
     assert (await refusal(process, reads.ACCOUNT, "hansat1wrong", None, 10)).startswith("bad_address")
     assert await refusal(process, reads.CONTRACTS, b"\xff", 10) == "malformed: not a cursor of this list"
     assert await refusal(process, reads.EVENTS, 0, b"x", 10, None, None, None) == "malformed: not a cursor of events"
-    assert (
-        await refusal(process, reads.RECEIPT_PROOF, bytes(32))
-        == "unknown: this node has no receipt of that transaction"
-    )
+    assert await refusal(process, reads.RECEIPT_PROOF, 9, 0) == "unknown: there is no receipt 0 at height 9"
     assert await refusal(process, reads.STATE_PROOF, bytes(70_000)) == "too_large: a state key has at most 65535 bytes"
     assert (
         await refusal(process, Read("none", SimulationFact, reads.SIMULATE.function))
@@ -278,6 +271,45 @@ async def test_a_lie_ends_the_node(inbox: Inbox, sent: bytes, sentence: str) -> 
     assert isinstance(failed, Failed)
     assert str(failed.error) == sentence
     assert inbox.events.empty()
+
+
+def requests_in(data: bytes) -> list[str]:
+    """Operations of the requests that a process was sent."""
+    operations = []
+    while data:
+        end = HEADER.size + HEADER.unpack_from(data)[0]
+        operations.append(read_request(data[HEADER.size : end])[1])
+        data = data[end:]
+    return operations
+
+
+async def test_a_block_goes_before_the_crowd_of_reads(inbox: Inbox) -> None:
+    execution = ProcessExecution(inbox.events.put_nowait)
+    ours, theirs = socketpair()
+    await asyncio.get_running_loop().create_unix_connection(lambda: execution, sock=ours)
+    crowd = [asyncio.create_task(execution.read(reads.BLOCK, 0)) for _ in range(READS_WAITING_MAX)]
+    await asyncio.sleep(0)
+    assert await refusal(execution, reads.BLOCK, 0) == (
+        "full: the node is answering as many questions as it can; ask again in a moment"
+    )
+    execution.execute(*Blocks().block())
+    for gone in crowd[READS_AT_ONCE:-1]:
+        gone.cancel()
+    await asyncio.sleep(0.05)
+    with theirs:
+        assert requests_in(theirs.recv(1 << 20)) == [*["block"] * READS_AT_ONCE, "execute"]
+        theirs.sendall(frame(1, 1, ["unknown", "x"]))
+        await asyncio.sleep(0.05)
+        # Nobody waits for the others: the last in line is next.
+        assert requests_in(theirs.recv(1 << 20)) == ["block"]
+        theirs.sendall(frame(2, 1, ["unknown", "x"]))
+        await asyncio.sleep(0.05)
+    ended = await asyncio.gather(*crowd, return_exceptions=True)
+    assert [str(end) for end in ended if isinstance(end, Invalid)] == [
+        *["unknown: x"] * READS_AT_ONCE,
+        "unavailable: the node is stopping",
+    ]
+    assert isinstance(await inbox.next(), Failed)
 
 
 def test_the_environment_is_scrubbed(monkeypatch: pytest.MonkeyPatch) -> None:
