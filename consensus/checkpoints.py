@@ -37,6 +37,7 @@ class Checkpoints:
         self._signed: dict[int, SignedVote] = {}
         self._tallies: dict[int, Tally] = {}
         self._repeated: dict[int, set[int]] = {}
+        self._accused: dict[int, set[int]] = {}
         self._certificates: dict[int, Certificate] = {}
 
     @property
@@ -106,7 +107,9 @@ class Checkpoints:
             self._answer_repeat(signed, certificate, peer)
             return
         evidence = tally.add(signed)
-        if evidence is not None:
+        if evidence is not None and signed.signer not in self._accused.setdefault(vote.height, set()):
+            # One accusation is enough: a liar makes as many of them as it likes, and each is kept on disk.
+            self._accused[vote.height].add(signed.signer)
             self._outbox.evidence.append(evidence)
         if certificate is None:
             self._certify(vote)
@@ -167,7 +170,7 @@ class Checkpoints:
         floor = self.floor
         for kept in (
             *(self._validators, self._own, self._due, self._signed),
-            *(self._tallies, self._repeated, self._certificates),
+            *(self._tallies, self._repeated, self._accused, self._certificates),
         ):
             for old in [height for height in kept if height <= floor]:
                 del kept[old]

@@ -92,7 +92,7 @@ class Driver:
         self.recorder = Recorder(
             parts.journal, parts.signer, parts.chain, parts.validators, self.timers, self.delivery.bodies
         )
-        self._server = Server(parts.chain, self.door, parts.network)
+        self._server = Server(parts.chain, self.door, parts.network, parts.clock)
         self.proposer = Proposer(
             parts.chain_id,
             parts.parameters,

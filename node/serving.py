@@ -1,4 +1,8 @@
-"""Serving: what peers ask for, bodies they lack and blocks that are decided, each answer bounded."""
+"""Serving: what peers ask for, bodies they lack and blocks that are decided, each answer bounded.
+
+A request of a few bytes may cost megabytes, so each member has an allowance, far above what a node needs that fetches
+the chain as fast as it can execute it. Requests beyond it are not answered.
+"""
 
 from collections.abc import Sequence
 
@@ -6,24 +10,40 @@ from consensus import messages
 from consensus.messages import DecidedMessage
 from node.admission import Door
 from node.chain import Chain
-from node.seams import Network
+from node.seams import Clock, Network
 from p2p import bulk
 from p2p.bulk import BulkKind
 
 ANSWER_BLOCKS_MAX = 4
 """Decided blocks that one request for bodies is answered from: it asks for those of one block, decided meanwhile."""
 
+ALLOWED_BYTES_PER_SECOND = 16 * 1024 * 1024
+"""What a member is answered in the long run: 40,000 payments a second."""
+
+ALLOWED_BYTES_MAX = 32 * 1024 * 1024
+"""What it may have saved up."""
+
+REQUEST_BYTES = 16 * 1024
+"""What a request counts for at least."""
+
+LOOKUP_BYTES = 1_024
+"""What looking for one body counts for: some 10 µs."""
+
 
 class Server:
     """Answers peers from chain and pool."""
 
-    def __init__(self, chain: Chain, door: Door, network: Network) -> None:
+    def __init__(self, chain: Chain, door: Door, network: Network, clock: Clock) -> None:
+        self._clock = clock
+        self._allowances: dict[str, tuple[int, int]] = {}
         self._chain = chain
         self._door = door
         self._network = network
 
     def bodies(self, member: str, entries: Sequence[bytes]) -> None:
         """Send the bodies of these block entries, as far as they are here."""
+        if not self._may_ask(member):
+            return
         here = [self._door.find(entry) for entry in entries]
         found = [transaction.encoded for transaction in here if transaction is not None]
         gone = [entry for entry, transaction in zip(entries, here, strict=True) if transaction is None]
@@ -35,11 +55,14 @@ class Server:
             size += len(encoded)
             if size > bulk.ANSWER_BYTES_TARGET:
                 break
+        self._charge(member, size + LOOKUP_BYTES * len(entries))
         if answer:
             self._network.send_bulk(member, BulkKind.TRANSACTIONS, bulk.encode_transactions(answer))
 
     def blocks(self, member: str, first_height: int, count: int) -> None:
         """Send decided blocks from a height on."""
+        if not self._may_ask(member):
+            return
         rows: list[bytes] = []
         size = 0
         for height in range(first_height, min(first_height + count, self._chain.height + 1)):
@@ -48,6 +71,7 @@ class Server:
                 break
             rows.append(row)
             size += len(row)
+        self._charge(member, size)
         self._network.send_bulk(member, BulkKind.BLOCKS, bulk.encode_blocks(rows))
 
     def decided(self, member: str, height: int, next_height: int) -> None:
@@ -59,3 +83,15 @@ class Server:
         if decided is not None:
             message = DecidedMessage(decided.block, decided.certificate, next_height)
             self._network.send_vote(member, messages.encode(message))
+
+    def _may_ask(self, member: str) -> bool:
+        """Whether the member has some of its allowance left, counted up to now."""
+        now_ms = self._clock.monotonic_ms()
+        left, counted_ms = self._allowances.get(member, (ALLOWED_BYTES_MAX, now_ms))
+        left = min(ALLOWED_BYTES_MAX, left + ALLOWED_BYTES_PER_SECOND * (now_ms - counted_ms) // 1000)
+        self._allowances[member] = left, now_ms
+        return left > 0
+
+    def _charge(self, member: str, size: int) -> None:
+        left, counted_ms = self._allowances[member]
+        self._allowances[member] = left - max(size, REQUEST_BYTES), counted_ms

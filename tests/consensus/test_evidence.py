@@ -2,8 +2,10 @@
 
 import pytest
 
+from consensus.checkpoints import Checkpoints
 from consensus.evidence import Evidence, contradict, evidence_of
 from consensus.messages import SignedVote
+from consensus.outbox import Outbox
 from state.errors import Invalid, Reason
 from state.keys import verify
 from state.votes import Checkpoint, Commit, NewView, Prepare, Proposal, ViewChange, Vote, signing_payload
@@ -81,3 +83,18 @@ def test_one_spelling() -> None:
     assert str(caught.value) == "malformed: the votes stand in the wrong order"
     with pytest.raises(Invalid):
         evidence.check(BANKS, bytes(32), verify)
+
+
+def test_a_liar_is_accused_once_a_height_whatever_it_signs() -> None:
+    outbox = Outbox()
+    checkpoints = Checkpoints(CHAIN_ID, 8, verify, outbox)
+    for height in (1, 2):
+        checkpoints.add_validators(height, BANKS)
+        for number in range(5):
+            root = bytes([number]) * 32
+            checkpoints.receive(signed("c", Checkpoint(height, X, root, X, X)), "c")
+        checkpoints.receive(signed("d", Checkpoint(height, X, X, X, X)), "d")
+    assert [(item.height, item.vote_key) for item in outbox.evidence] == [
+        (1, key_of("c").public),
+        (2, key_of("c").public),
+    ]
