@@ -92,8 +92,6 @@ class Reads:
             identity, size = NO_DIGEST, len(body.encode())
             if size > TRANSACTION_BYTES_MAX:
                 raise Invalid(Reason.TOO_LARGE, f"a transaction has at most {TRANSACTION_BYTES_MAX} bytes")
-        if self.position_of(identity) is not None:
-            raise Invalid(Reason.DUPLICATE, "the transaction has been executed")
         height = self._world.height
         time_ms = self.result(height).time_ms + 1 if time_ms is None else time_ms
         outcome = executor.judge(
@@ -195,11 +193,6 @@ class Reads:
         return json.dumps(deployed.compiled.abi(), ensure_ascii=False).encode(), cast(str, source[0])
 
     # ----------------------------------------------------------------------------------- transactions, receipts
-
-    def position_of(self, transaction_id: bytes) -> tuple[int, int] | None:
-        """Height and index at which an id was executed, None if it was not."""
-        row = self._world.extra_get(records.transaction_key(transaction_id))
-        return None if row is None else records.place(row)
 
     def receipt(self, height: int, index: int) -> Receipt:
         """The receipt at that place. :raises Invalid: UNKNOWN."""

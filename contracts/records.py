@@ -3,7 +3,6 @@
 None of these rows is under the state root. Receipts are under the receipts root, which the CHECKPOINT carries.
 
     key                                            value
-    transaction/<id, 32 bytes>                     height (8) ‖ index (4)
     receipt/<height, 8><index, 4>                  Receipt.to_value, packed
     history/<address>/<height, 8><index, 4>        transaction id; sender, fuel payer and everyone whose money moved
     holding/<address>/<asset>                      nothing: the account has a balance of the asset
@@ -93,10 +92,6 @@ def position(height: int, index: int) -> bytes:
 def place(data: bytes) -> tuple[int, int]:
     """Height and index of a position."""
     return int.from_bytes(data[:HEIGHT_BYTES], "big"), int.from_bytes(data[HEIGHT_BYTES:POSITION_BYTES], "big")
-
-
-def transaction_key(transaction_id: bytes) -> bytes:
-    return b"transaction/" + transaction_id
 
 
 def receipt_key(at: bytes) -> bytes:

@@ -69,6 +69,7 @@ class Delivery:
         self._deliver = deliver
         self._searches: dict[bytes, _Search] = {}
         self._decided: deque[Decision] = deque()
+        self._judged: dict[bytes, None] = {}
 
     @property
     def undelivered(self) -> int:
@@ -107,6 +108,7 @@ class Delivery:
             if transactions is None:
                 return
             self._decided.popleft()
+            self._assert_once(block)
             self._deliver(decision, transactions)
             self._door.release(block)
             self._end(block.digest)
@@ -140,7 +142,18 @@ class Delivery:
         except Invalid as error:
             self._answer(BlockRefused(block.digest, str(error)))
         else:
+            self._judged[block.digest] = None
             self._answer(BlockAvailable(block.digest))
+
+    def _assert_once(self, block: Block) -> None:
+        """An id is executed at most once, whoever decided: look at a block that this node has not judged itself."""
+        if block.digest not in self._judged:
+            for transaction_id in block.transaction_ids():
+                assert not self._door.was_decided(transaction_id), (
+                    f"block {block.height} was decided and lists {transaction_id.hex()}, which was decided before: "
+                    "more than f validators lie"
+                )
+        self._judged.clear()
 
     def _judge(self, block: Block) -> None:
         """Rule 11. :raises Invalid: which part of it the block breaks."""

@@ -47,7 +47,7 @@ from state.address import decode_address
 from state.block import Block
 from state.certificate import Certificate
 from state.codec import DEPTH_MAX, Value
-from state.digest import NO_DIGEST
+from state.digest import NO_DIGEST, transaction_digest
 from state.errors import Invalid, Reason
 from state.transaction import ARGUMENTS_MAX, Body
 
@@ -183,16 +183,14 @@ class NodeQueries:
         encoded = self._decided(height).transactions[index]
         if height > latest:
             return TransactionFact(transaction_id, TransactionStatus.PENDING, latest, encoded)
-        answer = await self._sources.execution.read(reads.RECEIPT, transaction_id)
-        found = answer.found
-        assert found is not None, "an executed transaction has a receipt"
+        found = await self._sources.execution.read(reads.RECEIPT, height, index)
         return TransactionFact(
             transaction_id,
             TransactionStatus.FINAL if found.receipt.is_ok else TransactionStatus.FAILED,
-            answer.height,
-            encoded,
             found.height,
-            found.index,
+            encoded,
+            height,
+            index,
             found.block_time_ms,
             found.receipt,
         )
@@ -213,6 +211,8 @@ class NodeQueries:
     async def simulate(self, body: Body) -> SimulationFact:
         for call in body.calls:
             _check_depth(call.arguments)
+        if body.keys and self._chain.place(transaction_digest(body.encode())) is not None:
+            raise Invalid(Reason.DUPLICATE, "the transaction has been decided")
         return await self._sources.execution.read(reads.SIMULATE, reads.body_value(body))
 
     # ----------------------------------------------------------------------------------------------- what executed
@@ -254,7 +254,10 @@ class NodeQueries:
         return await self.state_proof(layout.balance_key(address, asset))
 
     async def receipt_proof(self, transaction_id: bytes) -> ReceiptProofFact:
-        answer = await self._sources.execution.read(reads.RECEIPT_PROOF, transaction_id)
+        place = self._chain.place(transaction_id)
+        if place is None or place[0] > self._latest.height:
+            raise Invalid(Reason.UNKNOWN, "this node has no receipt of that transaction")
+        answer = await self._sources.execution.read(reads.RECEIPT_PROOF, *place)
         certificate = await self._certificate(answer.height)
         return ReceiptProofFact(answer.receipt, answer.index, answer.count, answer.proof, certificate)
 

@@ -64,21 +64,13 @@ class Read(Generic[FactT_co]):
 
 
 @dataclass(frozen=True, slots=True)
-class ReceiptPlace:
-    """A receipt and where it stands."""
+class ReceiptAnswer:
+    """The receipt at a place of the chain."""
 
     height: int
-    index: int
+    """Latest executed height."""
     block_time_ms: int
     receipt: Receipt
-
-
-@dataclass(frozen=True, slots=True)
-class ReceiptAnswer:
-    """The receipt of an id, if it has been executed up to ``height``."""
-
-    height: int
-    found: ReceiptPlace | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,21 +141,13 @@ def _key(value: Value) -> Key:
 # ------------------------------------------------------------------------------------------------- transactions
 
 
-def _receipt(executor: Executor, transaction_id: bytes) -> ReceiptAnswer:
+def _receipt(executor: Executor, height: int, index: int) -> ReceiptAnswer:
     reads = Reads(executor)
-    place = reads.position_of(transaction_id)
-    found = None
-    if place is not None:
-        found = ReceiptPlace(*place, reads.result(place[0]).time_ms, reads.receipt(*place))
-    return ReceiptAnswer(executor.world.height, found)
+    return ReceiptAnswer(executor.world.height, reads.result(height).time_ms, reads.receipt(height, index))
 
 
-def _receipt_proof(executor: Executor, transaction_id: bytes) -> ReceiptProofAnswer:
-    reads = Reads(executor)
-    place = reads.position_of(transaction_id)
-    if place is None:
-        raise Invalid(Reason.UNKNOWN, "this node has no receipt of that transaction")
-    proof = reads.receipt_proof(*place)
+def _receipt_proof(executor: Executor, height: int, index: int) -> ReceiptProofAnswer:
+    proof = Reads(executor).receipt_proof(height, index)
     return ReceiptProofAnswer(proof.height, proof.receipt, proof.index, proof.count, proof.proof)
 
 

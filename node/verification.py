@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from contracts import records
 from contracts.executor import BlockResult, Executor
 from genesis.birth import state_at_birth
 from genesis.document import Genesis
@@ -37,6 +36,9 @@ from state.transaction import Transaction
 from state.validators import ValidatorSet
 from state.votes import Checkpoint, Commit
 from state.world import World
+
+FORGET_BLOCKS = 256
+"""How often ids whose time has passed are forgotten."""
 
 LINKABLE = (".ldb", ".sst")
 """Suffixes of LevelDB's tables, which are never written again."""
@@ -100,6 +102,8 @@ class _Replay:
         self._executor = executor
         self._sets: dict[int, ValidatorSet] = {}
         self._parent = (NO_DIGEST, genesis.time_ms)
+        self._executed: dict[bytes, int] = {}
+        """Ids and until when they are valid: what is past that is in no later block anyway."""
         self._transactions = self._failed = self._signatures = self._checkpoints = self._certified = 0
 
     def run(self, own: "tuple[int, bytes] | None", progress: Progress) -> Verified:
@@ -162,6 +166,8 @@ class _Replay:
         self._sets[height + self._genesis.parameters.execution_lag] = result.next_validators
         self._sets.pop(height - 2, None)
         self._parent = (block.digest, header.timestamp_ms)
+        if height % FORGET_BLOCKS == 0:
+            self._executed = {key: until for key, until in self._executed.items() if until >= header.timestamp_ms}
         self._transactions += len(result.receipts)
         self._failed += sum(not receipt.is_ok for receipt in result.receipts)
         return result
@@ -177,8 +183,9 @@ class _Replay:
         for body in bodies:
             if not body.has_valid_signatures():
                 _differs(height, f"a signature of transaction {body.id.hex()} does not match")
-            if self._executor.world.extra_get(records.transaction_key(body.id)) is not None:
+            if body.id in self._executed:
                 _differs(height, f"transaction {body.id.hex()} was executed before")
+            self._executed[body.id] = body.body.valid_until_ms
             self._signatures += len(body.signatures)
         return bodies
 

@@ -24,13 +24,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     parser.add_argument("--seconds", type=float, default=15.0, help="length of each window (default 15)")
-    parser.add_argument("--offered-tps", type=float, help="what is offered at full load (default 0.6 of the bound)")
+    parser.add_argument("--offered-tps", type=float, help="what is offered at full load (default 0.35 of the bound)")
+    parser.add_argument(
+        "--execution", choices=["process", "inline"], default="process", help="the nodes' setting (default process)"
+    )
     chosen = parser.parse_args(arguments)
     try:
         if chosen.what == "contracts":
             figures = contracts.measure(_say)
         else:
-            figures = network.run(chosen.seconds, chosen.offered_tps, _say)
+            figures = network.run(chosen.seconds, chosen.offered_tps, chosen.execution, _say)
     except Invalid as refusal:
         print(f"bench: {refusal.detail}", file=sys.stderr)
         return 1

@@ -10,11 +10,13 @@ from contracts.trial import address_of
 
 Row = tuple[str, str, str]
 
-PRELUDE: Final = f'''
+PRELUDE: Final = (
+    f'''
 ANN = "{address_of("ann")}"
 BOB = "{address_of("bob")}"
 USD = "USD.alpine"
-''' + '''
+'''
+    + """
 from hansa import (
     Address, Amount, Asset, Map, OrderedMap, Value, action, call, ctx, div_round, emit, fail, from_hex, ledger,
     mul_div, query, record, require, round_to, sha256
@@ -53,7 +55,8 @@ def prepare() -> None:
         book[i, i * 7] = Order("ann", i)
     orders["a", 1] = Order("ann", 1)
     total.set(1)
-'''
+"""
+)
 
 _TEXT = 's = "abcdefgh"\nm = "abcdefgh" * 16\nl = "abcdefgh" * 2_000\nspaced = "ab cd ef gh " * 10'
 _LIST = 'xs = [3, 1, 2]\nms = list(range(100))\nls = list(range(5_000))\nts = [(n % 7, "k") for n in range(100)]'
@@ -302,8 +305,11 @@ ROWS: Final[tuple[Row, ...]] = (
     ("ledger.account_bank", "", "x = ledger.account_bank(ANN)"),
     ("ledger.grant, withdraw_grant", "", 'ledger.grant(ANN, "bench")\nledger.withdraw_grant(ANN, "bench")'),
     ("ledger.has_grant", "", 'x = ledger.has_grant(ANN, "bench")'),
-    ("ledger.allow_supply, disallow_supply", "",
-     'ledger.allow_supply(USD, "bench")\nledger.disallow_supply(USD, "bench")'),
+    (
+        "ledger.allow_supply, disallow_supply",
+        "",
+        'ledger.allow_supply(USD, "bench")\nledger.disallow_supply(USD, "bench")',
+    ),
     ("ledger.asset_info", "", "x = ledger.asset_info(USD)"),
     ("ledger.bank_money", "", 'x = ledger.bank_money("alpine", "USD")'),
     ("ledger.settlement_money", "", 'x = ledger.settlement_money("USD")'),

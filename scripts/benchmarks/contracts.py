@@ -208,8 +208,11 @@ def transfer() -> dict[str, Any]:
     events: list[Any] = []
     contract_us, plain_us = _least_us(call, count), _least_us(plain, count)
     return {
-        "contract_us": round(contract_us, 2), "plain_us": round(plain_us, 2), "ratio": round(contract_us / plain_us, 2),
-        "contract_us_max": TRANSFER_US_MAX, "ratio_max": TRANSFER_RATIO_MAX,
+        "contract_us": round(contract_us, 2),
+        "plain_us": round(plain_us, 2),
+        "ratio": round(contract_us / plain_us, 2),
+        "contract_us_max": TRANSFER_US_MAX,
+        "ratio_max": TRANSFER_RATIO_MAX,
     }
 
 
@@ -226,8 +229,11 @@ def checker() -> dict[str, Any]:
     checked_us = _least_us(lambda: _ignore(check(source)), 1, 15)
     compiled_us = _least_us(lambda: _ignore(_compile(source, bytes(32), at_height(0))), 1, 15)
     return {
-        "lines": text.count("\n"), "bytes": len(source), "check_ms": round(checked_us / 1_000, 1),
-        "check_ms_max": CHECKER_MS_MAX, "check_and_compile_ms": round(compiled_us / 1_000, 1),
+        "lines": text.count("\n"),
+        "bytes": len(source),
+        "check_ms": round(checked_us / 1_000, 1),
+        "check_ms_max": CHECKER_MS_MAX,
+        "check_and_compile_ms": round(compiled_us / 1_000, 1),
     }
 
 

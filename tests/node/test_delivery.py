@@ -171,6 +171,18 @@ def test_a_block_is_judged_only_once_its_parent_is_delivered() -> None:
     ]
 
 
+def test_a_quorum_that_decides_a_transaction_twice_stops_the_node() -> None:
+    """Block sync brings blocks that this node has not judged: nothing executes twice, whoever signed it."""
+    desk = Desk()
+    (parent,) = grow(desk.chain, [[FIRST]])
+    desk.door.keep([FIRST])
+    with pytest.raises(
+        AssertionError, match=f"block 2 was decided and lists {FIRST.id.hex()}, which"
+    ):
+        desk.decide(make(parent.block, [FIRST]))
+    assert desk.delivered == []
+
+
 def test_decided_blocks_are_delivered_in_order_as_their_bodies_come() -> None:
     desk = Desk()
     one = make(transactions=[FIRST])
