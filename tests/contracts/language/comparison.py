@@ -85,6 +85,7 @@ class Host:
 
     def call(self, contract: str, method: str, args: list[Plain]) -> Plain:
         world = self.world
+        world.asked.append([self.context.contract, contract, method, args])
         if contract in world.open:
             raise ContractError("reentered")
         if len(world.open) >= NESTED_MAX or contract not in world.contracts:
