@@ -257,9 +257,12 @@ def _join(separator: Any, values: Any) -> Any:
     if type(values) is not list and type(values) is not tuple:
         raise TypeError
     charge(cell.meter.prices.method + len(values) * cell.meter.prices.item)
+    kind = type(separator)
     size = len(separator) * len(values)
     for value in values:
-        size += len(_same(separator, value))
+        if type(value) is not kind:
+            raise TypeError
+        size += len(value)
         if size > TEXT_MAX:
             fail("length")
     charge_text(size)

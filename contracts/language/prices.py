@@ -89,17 +89,17 @@ class Prices:
 
 
 _NODES_1: Final[dict[type[ast.AST], int]] = {
-    ast.Constant: 1, ast.Name: 1, ast.Attribute: 3, ast.Subscript: 14, ast.Slice: 14, ast.Starred: 0,
+    ast.Constant: 1, ast.Name: 1, ast.Attribute: 3, ast.Subscript: 14, ast.Slice: 30, ast.Starred: 0,
     ast.BinOp: 12, ast.UnaryOp: 8, ast.BoolOp: 2, ast.Compare: 12, ast.IfExp: 2, ast.Call: 20, ast.keyword: 4,
-    ast.List: 6, ast.Tuple: 4, ast.Dict: 30, ast.JoinedStr: 30, ast.FormattedValue: 20, ast.Lambda: 8,
+    ast.List: 6, ast.Tuple: 4, ast.Dict: 30, ast.JoinedStr: 45, ast.FormattedValue: 32, ast.Lambda: 8,
     ast.ListComp: 30, ast.DictComp: 60, ast.GeneratorExp: 40,
     ast.Assign: 2, ast.AnnAssign: 2, ast.AugAssign: 14, ast.Delete: 14, ast.Expr: 1, ast.Return: 2, ast.If: 2,
     ast.For: 40, ast.While: 4, ast.Pass: 1, ast.Break: 1, ast.Continue: 1,
 }
 
 PRICES_1: Final = Prices(
-    nodes=_NODES_1, function=20, step=6, display_item=4, dict_item=20, item=4, measure=12, convert=30, method=30,
-    lookup=12, probe_shift=2, move_shift=4, sort=6, call_back=10, text_shift=5, pass_shift=2, split_character=1,
+    nodes=_NODES_1, function=20, step=6, display_item=4, dict_item=20, item=4, measure=16, convert=30, method=40,
+    lookup=16, probe_shift=2, move_shift=4, sort=6, call_back=10, text_shift=5, pass_shift=2, split_character=1,
     search_shift=9, search_back_shift=4, power=20, power_modulo=20_000, mul_div=40, hash=60, hash_byte_shift=3,
     message=50, storage_read=200, storage_write=400, storage_byte_shift=2, order_key=100, order_entry=40, emit=200,
     cross_call=1_000, argument=20, deploy=20_000, deploy_byte=400,
