@@ -27,6 +27,9 @@ BATCH_ENTRIES_MAX = 1_000
 RESPONSE_BYTES_MAX = 16 * 1024 * 1024
 """Largest response, bytes. What no longer fits is answered by an error."""
 
+ANSWERS_BYTES_MAX = 64 * 1024 * 1024
+"""Answers of all batches that are not complete yet, bytes. Beyond it calls are told to come again."""
+
 ID_BYTES_MAX = 256
 """Longest id, bytes of its JSON text."""
 
@@ -34,7 +37,7 @@ TURN_SECONDS_MAX = 0.005
 """After this long, the event loop gets a turn between two calls of a batch."""
 
 P = TypeVar("P", bound=msgspec.Struct)
-OnWait: TypeAlias = Callable[["asyncio.Task[bytes | None]"], None]
+OnWait: TypeAlias = Callable[["asyncio.Task[None]"], None]
 _ABSENT = msgspec.Raw(b"")
 _EMPTY_PARAMS = msgspec.Raw(b"[]")
 _BATCH = b"["
@@ -90,6 +93,7 @@ class Dispatcher:
         self.methods: Mapping[str, Method[Any]] = {method.name: method for method in methods}
         self._bound = {method.name: _bind(method) for method in methods}
         self._logger = logger
+        self._held = _Held()
 
     async def answer(self, body: bytes, on_wait: OnWait | None = None) -> bytes | None:
         """The response to a body; None when there is nothing to say.
@@ -105,17 +109,25 @@ class Dispatcher:
             return _failure(b"null", refusal)
         bound = self._bound.get(envelope.method)
         if bound is not None and bound.method.waits:
-            return (await self._answer_waiting([envelope], on_wait))[0]
+            with _Answers(1, self._held) as answers:
+                await self._answer_waiting([(0, envelope)], answers, on_wait)
+                return answers.listed[0]
         return await self._answer_one(envelope)
 
     async def _answer_batch(self, entries: list[Envelope | RpcError], on_wait: OnWait | None) -> bytes | None:
-        answers: list[bytes | None] = [None] * len(entries)
+        with _Answers(len(entries), self._held) as answers:
+            await self._answer_entries(entries, answers, on_wait)
+            return answers.joined()
+
+    async def _answer_entries(
+        self, entries: list[Envelope | RpcError], answers: "_Answers", on_wait: OnWait | None
+    ) -> None:
         waiting: list[tuple[int, Envelope]] = []
         singles: list[tuple[int, Envelope]] = []
         bulks: dict[str, list[tuple[int, Envelope]]] = {}
         for index, entry in enumerate(entries):
             if isinstance(entry, RpcError):
-                answers[index] = _failure(b"null", entry)
+                answers.put(index, b"null", _failure(b"null", entry))
                 continue
             bound = self._bound.get(entry.method)
             if bound is not None and bound.method.bulk is not None:
@@ -128,27 +140,27 @@ class Dispatcher:
             await self._answer_bulk(self._bound[name], calls, answers)
         await self._answer_singles(singles, answers)
         if waiting:
-            waited = await self._answer_waiting([envelope for _, envelope in waiting], on_wait)
-            for (index, _), answer in zip(waiting, waited, strict=True):
-                answers[index] = answer
-        return _join(entries, answers)
+            await self._answer_waiting(waiting, answers, on_wait)
 
-    async def _answer_waiting(self, calls: list[Envelope], on_wait: OnWait | None) -> list[bytes | None]:
-        tasks = [asyncio.create_task(self._answer_one(envelope)) for envelope in calls]
+    async def _answer_waiting(
+        self, calls: list[tuple[int, Envelope]], answers: "_Answers", on_wait: OnWait | None
+    ) -> None:
+        async def answer(index: int, envelope: Envelope) -> None:
+            answers.put(index, bytes(envelope.id), await self._answer_one(envelope))
+
+        tasks = [asyncio.create_task(answer(*call)) for call in calls]
         if on_wait is not None:
             for task in tasks:
                 on_wait(task)
-        return await asyncio.gather(*tasks)
+        await asyncio.gather(*tasks)
 
-    async def _answer_singles(self, calls: list[tuple[int, Envelope]], answers: list[bytes | None]) -> None:
-        size = sum(len(answer) for answer in answers if answer)
+    async def _answer_singles(self, calls: list[tuple[int, Envelope]], answers: "_Answers") -> None:
         turn_ends = time.monotonic() + TURN_SECONDS_MAX
         for index, envelope in calls:
-            if size > RESPONSE_BYTES_MAX:
-                answers[index] = _answer_to(envelope, error("response_too_large"))
+            if answers.is_full:
+                answers.put(index, bytes(envelope.id), _answer_to(envelope, error("response_too_large")))
                 continue
-            answer = answers[index] = await self._answer_one(envelope)
-            size += len(answer or b"")
+            answers.put(index, bytes(envelope.id), await self._answer_one(envelope))
             if time.monotonic() > turn_ends:
                 await asyncio.sleep(0)
                 turn_ends = time.monotonic() + TURN_SECONDS_MAX
@@ -172,9 +184,7 @@ class Dispatcher:
             return _answer_to(envelope, error("internal_error"))
         return _answer_to(envelope, result)
 
-    async def _answer_bulk(
-        self, bound: _Bound, calls: list[tuple[int, Envelope]], answers: list[bytes | None]
-    ) -> None:
+    async def _answer_bulk(self, bound: _Bound, calls: list[tuple[int, Envelope]], answers: "_Answers") -> None:
         assert bound.method.bulk is not None
         taken: list[tuple[int, Envelope]] = []
         params: list[msgspec.Struct] = []
@@ -182,7 +192,7 @@ class Dispatcher:
             try:
                 params.append(_decode_params(bound, envelope))
             except RpcError as refusal:
-                answers[index] = _answer_to(envelope, refusal)
+                answers.put(index, bytes(envelope.id), _answer_to(envelope, refusal))
             else:
                 taken.append((index, envelope))
         try:
@@ -191,7 +201,48 @@ class Dispatcher:
             self._logger.exception("The method %s failed.", bound.method.name)
             results = [error("internal_error")] * len(taken)
         for (index, envelope), result in zip(taken, results, strict=True):
-            answers[index] = _answer_to(envelope, result)
+            answers.put(index, bytes(envelope.id), _answer_to(envelope, result))
+
+
+@dataclass(slots=True)
+class _Held:
+    """Bytes of answers that wait for the rest of their batches."""
+
+    bytes: int = 0
+
+
+class _Answers:
+    """The answers of one batch in its order, held until it is complete. What is too much becomes an error at once."""
+
+    def __init__(self, count: int, held: _Held) -> None:
+        self.listed: list[bytes | None] = [None] * count
+        self.is_full = False
+        """Whether an answer has not fitted: no more calls need to be made."""
+        self._held = held
+        self._size = 0
+
+    def __enter__(self) -> "_Answers":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._held.bytes -= self._size
+
+    def put(self, index: int, identity: bytes, answer: bytes | None) -> None:
+        """Hold an answer; None where there is nothing to say."""
+        if answer is None:
+            return
+        if self._size + len(answer) > RESPONSE_BYTES_MAX:
+            self.is_full, answer = True, _failure(identity, error("response_too_large"))
+        elif self._held.bytes + len(answer) > ANSWERS_BYTES_MAX:
+            answer = _failure(identity, error("busy"))
+        self.listed[index] = answer
+        self._size += len(answer)
+        self._held.bytes += len(answer)
+
+    def joined(self) -> bytes | None:
+        """One array of all answers, None without any."""
+        said = [answer for answer in self.listed if answer is not None]
+        return b"[" + b",".join(said) + b"]" if said else None
 
 
 def _bind(method: Method[Any]) -> _Bound:
@@ -271,17 +322,3 @@ def _answer_to(envelope: Envelope, result: Any) -> bytes | None:
 
 def _failure(identity: bytes, refusal: RpcError) -> bytes:
     return b'{"jsonrpc":"2.0","id":' + identity + b',"error":' + _encode(refusal.answer()) + b"}"
-
-
-def _join(entries: Sequence[Envelope | RpcError], answers: Sequence[bytes | None]) -> bytes | None:
-    """One array of all answers, None without any. What passes the limit becomes an error."""
-    joined: list[bytes] = []
-    size = 0
-    for entry, answer in zip(entries, answers, strict=True):
-        if answer is None:
-            continue
-        if size + len(answer) > RESPONSE_BYTES_MAX and isinstance(entry, Envelope):
-            answer = _failure(bytes(entry.id), error("response_too_large"))
-        joined.append(answer)
-        size += len(answer)
-    return b"[" + b",".join(joined) + b"]" if joined else None

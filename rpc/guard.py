@@ -92,7 +92,7 @@ class Guard:
         self._headers_seconds_max = headers_seconds_max
         self._addresses: Counter[str] = Counter()
         self._deadlines: dict[asyncio.Transport, float | None] = {}
-        self._waits: dict[asyncio.BaseTransport, set[asyncio.Task[bytes | None]]] = {}
+        self._waits: dict[asyncio.BaseTransport, set[asyncio.Task[None]]] = {}
         self._sweeper: asyncio.Task[None] | None = None
         self.refused = 0
         """Connections closed because of a cap."""
@@ -103,6 +103,11 @@ class Guard:
     def connections(self) -> int:
         """Connections that are open."""
         return len(self._deadlines)
+
+    @property
+    def unsent_bytes(self) -> int:
+        """Answers that wait for their callers to take them."""
+        return sum(transport.get_write_buffer_size() for transport in self._deadlines if not transport.is_closing())
 
     def start(self) -> None:
         """Begin to sweep."""
@@ -144,7 +149,7 @@ class Guard:
         if transport in self._deadlines:
             self._deadlines[transport] = None
 
-    def waits(self, transport: asyncio.BaseTransport | None, task: asyncio.Task[bytes | None]) -> None:
+    def waits(self, transport: asyncio.BaseTransport | None, task: asyncio.Task[None]) -> None:
         """A task that does nothing but wait for something to tell this connection."""
         if transport not in self._deadlines:
             task.cancel()
@@ -152,7 +157,7 @@ class Guard:
         self._waits.setdefault(transport, set()).add(task)
         task.add_done_callback(partial(self._waited, transport))
 
-    def _waited(self, transport: asyncio.BaseTransport, task: asyncio.Task[bytes | None]) -> None:
+    def _waited(self, transport: asyncio.BaseTransport, task: asyncio.Task[None]) -> None:
         tasks = self._waits.get(transport)
         if tasks is not None:
             tasks.discard(task)

@@ -37,6 +37,12 @@ BODY_BYTES_MAX = 4 * 1024 * 1024
 BODIES_BYTES_MAX = 64 * 1024 * 1024
 """Bodies in memory at once, from all callers."""
 
+UNSENT_BYTES_MAX = 64 * 1024 * 1024
+"""Answers that callers have asked for and do not take, bytes."""
+
+LARGE_ANSWER_BYTES = 64 * 1024
+"""From this size on an answer is held against it; smaller ones are bounded by the number of connections."""
+
 HEADER_LINE_BYTES_MAX = 8_190
 HEADERS_MAX = 64
 SHUTDOWN_SECONDS_MAX = 0.5
@@ -177,6 +183,8 @@ class Server:
             self._bodies_bytes -= sum(map(len, chunks))
         if answer is None:
             return web.Response(status=204)
+        if len(answer) >= LARGE_ANSWER_BYTES and self.guard.unsent_bytes + len(answer) > UNSENT_BYTES_MAX:
+            return _rpc_refusal(429, error("busy"))
         return web.Response(body=answer, content_type=JSON_TYPE)
 
     async def _read(self, request: web.BaseRequest, chunks: list[bytes]) -> web.Response | None:

@@ -1,5 +1,6 @@
 """JSON-RPC 2.0 itself: the specification's examples, batches, notifications, ids, and what is no request."""
 
+import asyncio
 import json
 import logging
 from pathlib import Path
@@ -212,6 +213,27 @@ async def test_a_response_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
             "retryable": False,
         },
     }
+
+
+async def test_calls_that_wait_hold_no_more_than_a_response(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatch, "RESPONSE_BYTES_MAX", 3_000)
+    monkeypatch.setattr(dispatch, "ANSWERS_BYTES_MAX", 5_000)
+    arrived = asyncio.Event()
+
+    async def wait(params: Nothing) -> str:
+        await arrived.wait()
+        return "x" * 900
+
+    dispatcher = Dispatcher([Method("wait", "", Nothing, str, wait, waits=True)], logging.getLogger("tests.rpc"))
+    body = ",".join(f'{{"jsonrpc":"2.0","method":"wait","id":{identity}}}' for identity in range(5))
+    asked = [asyncio.create_task(dispatcher.answer(f"[{body}]".encode())) for _ in range(2)]
+    await asyncio.sleep(0)
+    arrived.set()
+    first, second = [json.loads(given or b"") for given in await asyncio.gather(*asked)]
+    codes = [[entry["error"]["data"]["code"] if "error" in entry else "" for entry in each] for each in (first, second)]
+    assert codes == [["", "", "", *["response_too_large"] * 2], ["", *["busy"] * 4]]
+    alone = json.loads(await dispatcher.answer(b'{"jsonrpc":"2.0","method":"wait","id":1}') or b"")
+    assert alone["result"] == "x" * 900
 
 
 def test_an_error_is_a_sentence() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 import uvloop
 
-from rpc import guard
+from rpc import guard, server
 from rpc.guard import BoundedLog, Guard, allows_origin
 from rpc.server import ServerOptions
 from tests.rpc.conftest import Face, start_face
@@ -259,6 +259,31 @@ async def test_who_does_not_take_the_answer_is_closed(face: Face) -> None:
     await asyncio.get_running_loop().sock_sendall(taker, request(batch))
     await until(lambda: face.server.guard.late == 1)
     taker.close()
+
+
+async def test_answers_that_nobody_takes_share_a_budget(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = b"[" + b",".join([b'{"jsonrpc":"2.0","method":"rpc.discover","id":1}'] * 200) + b"]"
+    size = len((await face.post(batch))[1])
+    monkeypatch.setattr(server, "UNSENT_BYTES_MAX", 2 * size)
+    takers = []
+    for _ in range(5):
+        taker = socket.socket()
+        taker.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        taker.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(taker, ("127.0.0.1", face.port))
+        await asyncio.get_running_loop().sock_sendall(taker, request(batch))
+        takers.append(taker)
+    for _ in range(50):
+        status, body = await face.post(batch)
+        if status != 200:
+            break
+    assert face.server.guard.unsent_bytes <= 2 * size
+    assert (status, json.loads(body)["error"]["data"]["code"]) == (429, "busy")
+    assert (await face.result("node_status"))["version"] == "0.1.0"
+    for taker in takers:
+        taker.close()
+    await until(lambda: face.server.guard.unsent_bytes == 0)
+    assert (await face.post(batch))[0] == 200
 
 
 async def test_honest_callers_are_served_beside_slow_ones(face: Face) -> None:
