@@ -6,7 +6,7 @@ here, is passed over for a while and another one is asked.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from node.seams import Clock, Network
@@ -69,10 +69,10 @@ class CatchUp:
         self._buffer: deque[Fetched] = deque()
         self._buffer_bytes = 0
 
-    @property
-    def target_height(self) -> int:
-        """Highest height that a peer says is decided."""
-        return max(self._claims.values(), default=0)
+    def target_height(self, members: Collection[str], faulty_max: int) -> int:
+        """Highest height that more of these members than may lie say is decided."""
+        claims = sorted((height for peer, height in self._claims.items() if peer in members), reverse=True)
+        return claims[faulty_max] if len(claims) > faulty_max else 0
 
     @property
     def fetched_count(self) -> int:

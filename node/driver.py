@@ -153,6 +153,15 @@ class Driver:
         """View of the height that is being decided."""
         return self._replica.view
 
+    @property
+    def target_height(self) -> int:
+        """Highest height that more validators than may lie say is decided; a single liar never makes a node behind."""
+        validators = self._parts.validators.find(self._next_height())
+        if validators is None:
+            return 0
+        members = [validator.member for validator in validators.validators]
+        return self.catch_up.target_height(members, validators.faulty_max)
+
     def waiting(self) -> dict[str, int]:
         """How much of each kind is under way here: nothing, once the network is idle."""
         return {

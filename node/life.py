@@ -333,7 +333,7 @@ class Node:
                     self._settings.node.heartbeat_ms,
                     lambda: self.chain.height,
                     lambda: self.driver.executed_height,
-                    lambda: self.driver.catch_up.target_height,
+                    lambda: self.driver.target_height,
                 )
             )
         )

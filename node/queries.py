@@ -127,7 +127,7 @@ class NodeQueries:
             peers=sum(status.votes.up for status in sources.peers()),
             pool_count=len(sources.pool),
             pool_bytes=sources.pool.bytes_used,
-            target_height=sources.driver.catch_up.target_height,
+            target_height=sources.driver.target_height,
             not_ready=tuple(sources.not_ready()),
         )
 

@@ -126,7 +126,7 @@ class NodeFact:
     pool_count: int
     pool_bytes: int
     target_height: int
-    """Highest height that a peer has proven to it; above ``decided_height`` while it catches up."""
+    """Highest height that more validators than may lie say is decided; above ``decided_height`` while it is behind."""
     not_ready: tuple[str, ...]
     """Why /readyz is red, empty when it is green."""
 

@@ -28,6 +28,10 @@ class Trip:
         self.wire = Wire()
         self.catch_up = CatchUp(self.clock, self.wire, self.timers, lambda: self.height + 1)
 
+    def target_height(self, faulty_max: int = 1) -> int:
+        """What enough of four banks say."""
+        return self.catch_up.target_height([f"bank0{number}" for number in range(4)], faulty_max)
+
     def asked(self) -> list[tuple[str | None, int]]:
         """Who was asked, from which height on; forgets it."""
         asked = []
@@ -64,7 +68,18 @@ def test_a_claim_is_a_reason_to_ask_one_peer() -> None:
     trip.catch_up.claim("bank01", 5)
     trip.catch_up.claim("bank02", 5)
     assert trip.asked() == [("bank01", 1)]
-    assert trip.catch_up.target_height == 5
+    assert trip.target_height() == 5
+
+
+def test_a_liar_and_an_observer_make_no_target() -> None:
+    trip = Trip()
+    trip.catch_up.claim("bank01", 2**63 - 1)
+    trip.catch_up.claim("observer", 2**63 - 1)
+    assert trip.target_height() == 0
+    trip.catch_up.claim("bank02", 7)
+    trip.catch_up.claim("bank03", 6)
+    assert trip.target_height() == 7
+    assert trip.target_height(2) == 6
 
 
 def test_blocks_come_in_turn_and_no_further_than_execution_allows() -> None:
@@ -174,9 +189,9 @@ def test_a_peer_that_leaves_takes_its_claim_along() -> None:
     trip.catch_up.claim("bank02", 5)
     trip.asked()
     trip.catch_up.left("bank01")
-    assert (trip.asked(), trip.catch_up.target_height) == ([("bank02", 1)], 5)
+    assert (trip.asked(), trip.target_height(0)) == ([("bank02", 1)], 5)
     trip.catch_up.left("bank02")
-    assert (trip.asked(), trip.catch_up.target_height) == ([], 0)
+    assert (trip.asked(), trip.target_height(0)) == ([], 0)
 
 
 def test_what_went_to_a_link_that_was_not_up_is_asked_again() -> None:
