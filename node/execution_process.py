@@ -34,6 +34,7 @@ from state import codec
 from state.block import Block
 from state.codec import Value
 from state.errors import Corrupt, Invalid, Reason
+from state.store import IN_USE
 from state.transaction import Transaction
 
 READS_WAITING_MAX = 1_024
@@ -42,6 +43,12 @@ READS_WAITING_MAX = 1_024
 READS_AT_ONCE = 2
 """Reads that the process is given at once. A block waits for these and no others: a dry run may take a second, and a
 thousand of them before a block would keep this node from voting."""
+
+IN_USE_SECONDS_MAX = 10.0
+"""How long a start waits for the state: of a node that was killed, the execution process ends once its block is done.
+(No other node can have it: the home's lock is held.)"""
+
+IN_USE_PAUSE_SECONDS = 0.2
 
 CLOSE_SECONDS_MAX = 10.0
 """How long the process may take to finish its block and give its files back."""
@@ -91,12 +98,26 @@ class ProcessExecution(asyncio.Protocol):
         self._ended = asyncio.get_running_loop().create_future()
 
     @classmethod
-    async def start(cls, place: Place, post: Callable[[Event], None]) -> "ProcessExecution":
+    async def start(
+        cls, place: Place, post: Callable[[Event], None], in_use_seconds_max: float = IN_USE_SECONDS_MAX
+    ) -> "ProcessExecution":
         """Start the process and have it open the world state; a new one begins with genesis.
 
         :raises Corrupt: the world state can't be opened; the message says why and what to do.
         """
-        execution = cls(post)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + in_use_seconds_max
+        while True:
+            try:
+                return await cls._start_once(place, post)
+            except Corrupt as failure:
+                if IN_USE not in str(failure) or loop.time() >= until:
+                    raise
+            await asyncio.sleep(IN_USE_PAUSE_SECONDS)
+
+    @classmethod
+    async def _start_once(cls, place: Place, post: Callable[[Event], None]) -> "ProcessExecution":
+        execution = cls(lambda _: None)  # Until the state is open, what fails is told by what this raises.
         ours, theirs = socketpair()
         with theirs:
             execution._process = await asyncio.create_subprocess_exec(
@@ -114,6 +135,7 @@ class ProcessExecution(asyncio.Protocol):
         except Invalid as error:
             await execution.close()
             raise Corrupt(execution._failure or f"the execution process refused to open the state: {error}") from error
+        execution._post = post
         return execution
 
     def execute(self, block: Block, transactions: Sequence[Transaction]) -> None:

@@ -30,7 +30,7 @@ class NodeStatus(msgspec.Struct, frozen=True):
     decided_height: Decimal
     certified_height: Decimal
     target_height: Decimal
-    """Highest height that more validators than may lie say is decided; above decided_height while this node is behind."""
+    """Highest height that more validators than may lie say is decided; above decided_height while behind."""
     block_digest: Hash
     state_root: Hash
     block_time_ms: Decimal

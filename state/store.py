@@ -30,6 +30,9 @@ OPEN_FILES_MAX = 256
 BLOOM_BITS = 10
 """Filter bits a key: one read in a hundred for an absent key goes to a block."""
 
+IN_USE = "is in use already"
+"""Stands in the failure to open a database that another process has open."""
+
 RECOVERY = (
     "Nothing written since can be believed, so the process ends. Check the disk (space, permissions, health) and "
     "start again; if it does not open, move this directory away and it is rebuilt from the chain or from peers."
@@ -157,5 +160,5 @@ def _failure(path: Path, doing: str, error: Exception) -> StorageFailure:
     cause = error.args[0] if error.args else error
     text = cause.decode("utf-8", "replace") if isinstance(cause, bytes) else str(error)
     if doing == "open" and text.startswith("IO error: lock "):
-        return StorageFailure(f"The database {path} is in use already ({text}). Stop the process that has it first.")
+        return StorageFailure(f"The database {path} {IN_USE} ({text}). Stop the process that has it first.")
     return StorageFailure(f"The database {path} failed to {doing}: {text}. {RECOVERY}")

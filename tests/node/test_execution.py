@@ -234,12 +234,22 @@ async def test_a_state_in_use_or_damaged_is_refused_with_a_sentence(tmp_path: Pa
     state = tmp_path / "state"
     first = await ProcessExecution.start(place(str(state)), inbox.events.put_nowait)
     with pytest.raises(Corrupt, match="is in use already"):
-        await ProcessExecution.start(place(str(state)), inbox.events.put_nowait)
+        await ProcessExecution.start(place(str(state)), inbox.events.put_nowait, in_use_seconds_max=0)
     await first.close()
     for manifest in state.glob("MANIFEST*"):
         manifest.write_bytes(b"")
     with pytest.raises(Corrupt, match="failed to open"):
         await ProcessExecution.start(place(str(state)), inbox.events.put_nowait)
+
+
+async def test_a_start_waits_for_the_process_of_a_node_that_was_killed(tmp_path: Path, inbox: Inbox) -> None:
+    dying = await ProcessExecution.start(place(str(tmp_path)), inbox.events.put_nowait)
+    starting = asyncio.create_task(ProcessExecution.start(place(str(tmp_path)), inbox.events.put_nowait))
+    await asyncio.sleep(1)
+    assert not starting.done()
+    await dying.close()
+    await (await asyncio.wait_for(starting, 10)).close()
+    assert inbox.events.empty()
 
 
 NO_ANSWER = "The execution process sent what is no answer to what was asked"
