@@ -105,6 +105,20 @@ def test_the_fuel_page_names_every_price() -> None:
         assert f"`{name}`" in FUEL or f"`{name}[" in FUEL, name
 
 
+def test_the_fuel_page_gives_every_price_its_value() -> None:
+    values = dict(re.findall(r"^\| `(\w+)` \| ([\d,]+) \|", FUEL, re.MULTILINE))
+    told = {name: int(value.replace(",", "")) for name, value in values.items()}
+    table = {name: getattr(PRICES_1, name) for name in PRICES_1.__dataclass_fields__}
+    elsewhere = ("nodes", "ledger", "deploy", "deploy_byte")
+    assert told == {name: value for name, value in table.items() if name not in elsewhere}
+    nodes = re.search(r"^Nodes, units each: (.*)\.$", FUEL, re.MULTILINE)
+    assert nodes is not None
+    groups = re.findall(r"(\d+): ([A-Za-z ]+)", nodes[1])
+    priced = {name: int(value) for value, names in groups for name in names.split()}
+    assert priced == {node.__name__: units for node, units in PRICES_1.nodes.items()}
+    assert f"| `deploy`, `deploy_byte` | {PRICES_1.deploy:,}; {PRICES_1.deploy_byte} |" in FUEL
+
+
 def test_limits_on_the_page_are_those_of_the_code() -> None:
     sources = "\n".join(
         path.read_text() for folder in ("contracts", "state") for path in sorted((ROOT / folder).rglob("*.py"))
