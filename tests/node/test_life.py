@@ -93,6 +93,7 @@ async def test_what_can_be_asked(network: Network) -> None:
     await network.furnish("alpina", "ann", "bob")
     node = network.nodes["deltahaven"]
     await until(lambda: not node.not_ready() and len(node.links.linked) == 4, "ready and linked with all")
+    await until(lambda: node.driver.executed_height >= 3, "what was settled at another node is final here")
     fact = await node.queries.node()
     assert (fact.member, fact.role, fact.peers, fact.not_ready) == ("deltahaven", "validator", 4, ())
     block = await node.queries.block(None)
