@@ -7,7 +7,7 @@ import pytest
 from consensus.events import ProposalReady, ProposalWanted
 from node import proposing
 from node.pool import Pool
-from node.proposing import LOADED_PACE_MS, Pace, Proposer
+from node.proposing import BUSY_PACE_MS, LOADED_PACE_MS, Pace, Proposer
 from node.timers import Timers
 from state.digest import NO_DIGEST
 from state.transaction import Transaction
@@ -69,13 +69,15 @@ def test_a_proposal_comes_when_it_is_due(has_work: bool, urgent: bool, at_ms: in
 
 
 def test_under_load_blocks_are_fewer_and_leave_the_newest_for_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proposing, "LOADED_COUNT", 3)
+    monkeypatch.setattr(proposing, "BUSY_COUNT", 3)
     monkeypatch.setattr(proposing, "PROPOSED_WHOLE", 1)
-    turn = Turn()
-    turn.fill(WORK)
-    turn.proposer.want(wanted())
-    turn.pass_ms(5_000)
-    assert turn.made == [(LOADED_PACE_MS, [WORK[0].entry])]
+    for loaded_count, at_ms in ((4, BUSY_PACE_MS), (3, LOADED_PACE_MS)):
+        monkeypatch.setattr(proposing, "LOADED_COUNT", loaded_count)
+        turn = Turn()
+        turn.fill(WORK)
+        turn.proposer.want(wanted())
+        turn.pass_ms(5_000)
+        assert turn.made == [(at_ms, [WORK[0].entry])]
 
 
 def test_work_that_comes_while_waiting_for_the_heartbeat_is_proposed_at_once() -> None:

@@ -223,6 +223,7 @@ def test_hansa_runs_from_anywhere(tmp_path: Path) -> None:
 def test_the_environments_own_hansa_starts_by_itself(tmp_path: Path) -> None:
     root = make_project(tmp_path / "with a space", REAL)
     (root / "node").mkdir()
+    (root / "node" / "__init__.py").touch()
     (root / "node" / "cli.py").write_text("import sys\ndef main():\n    print(sys.argv[1:])\n    return 7\n")
     launcher = root / ".venv" / "bin" / "hansa"
     launcher.write_text(environment.LAUNCHER)
