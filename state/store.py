@@ -21,8 +21,8 @@ BLOCK_CACHE_BYTES_MAX = 32 * 1024 * 1024
 WRITE_BUFFER_BYTES_MAX = 4 * 1024 * 1024
 """Rows kept in memory before they go to a table, bytes; LevelDB holds two of these. Bounds the log it replays.
 
-Measured with four nodes on two cores at half of their full load: 4 MB gave p99 289 ms to finality, 16 MB 600 to 645, since
-all nodes flush and merge their tables at the same moment; full throughput was 3 % lower than with 16 MB."""
+Measured with four nodes on two cores at half of their full load: 4 MB gave p99 289 ms to finality, 16 MB 600 to 645,
+since all nodes flush and merge their tables at the same moment; full throughput was 3 % lower than with 16 MB."""
 
 OPEN_FILES_MAX = 256
 """Table files held open. Tables are 2 MB, so this serves half a gigabyte before any is reopened."""
