@@ -133,7 +133,9 @@ class NodeSettings:
         "Where cores are free, 1 or 2 make the node faster.",
     )
     pace_ms: int = _setting(
-        20, _integer(0, 60_000), "Shortest time between two of this node's own proposals, milliseconds."
+        20,
+        _integer(0, 60_000),
+        "Shortest time between a decision and this node's next proposal, milliseconds; longer when many wait.",
     )
     heartbeat_ms: int = _setting(
         10_000,
