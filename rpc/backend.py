@@ -72,7 +72,7 @@ class Refused:
     """The node does not take it."""
 
     reason: str
-    """A ``Reason``'s value, or the code that execution would end with (``overdraft``, ``unauthorised``, …)."""
+    """A ``Reason``'s value, or the code that execution would end with (``insufficient_funds``, ``unauthorised``, …)."""
     detail: str
     """One sentence for a person."""
     transaction_id: bytes | None = None

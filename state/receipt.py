@@ -17,7 +17,6 @@ OK = "ok"
 """Code of a transaction whose calls all happened."""
 
 EVENTS_MAX = 4096
-CODE_CHARS_MAX = 64
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,7 +110,7 @@ def sign(body: Body, keys: Sequence[KeyPair]) -> Transaction:
     """The transaction of ``body`` signed by ``keys``, which become ``body.keys``."""
     pairs = sorted(keys, key=lambda pair: pair.public)
     body = replace(body, keys=tuple((SUITE_ED25519, pair.public) for pair in pairs))
-    message = _SIGNING_PREFIX + digest.transaction_digest(body.encode())
+    message = signing_message(body)
     return assemble(body, [pair.sign(message) for pair in pairs])
 
 
