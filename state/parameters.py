@@ -7,6 +7,9 @@ from state import codec
 from state.codec import Value
 from state.errors import Invalid, Reason
 
+MAY_BE_ZERO = ("identity_level_min", "recovery_delay_ms")
+"""Parameters for which 0 means none."""
+
 
 @dataclass(frozen=True, slots=True)
 class ChainParameters:
@@ -26,6 +29,16 @@ class ChainParameters:
     block_fuel_max: int = 2_000_000_000
     """Sum of the fuel limits of one block's transactions."""
     transaction_fuel_max: int = 100_000_000
+    schedule_calls_max: int = 256
+    """Scheduled calls that one block runs; what is due beyond waits for the next."""
+    schedule_fuel_max: int = 500_000_000
+    """Sum of the fuel limits of one block's scheduled calls."""
+    identity_level_min: int = 0
+    """Level of verification that both parties of a free posting have, whatever the asset asks."""
+    order_approvals: int = 1
+    """Distinct regulators and courts that must agree before an order is in force."""
+    recovery_delay_ms: int = 86_400_000
+    """From a bank's word that an account is recovered until its new keys hold; meanwhile the old ones can object."""
 
     def to_value(self) -> Value:
         """Name and value of each parameter, in order."""
@@ -46,6 +59,6 @@ class ChainParameters:
             if name == "address_prefix":
                 if not isinstance(value, str) or not re.fullmatch("[a-z]{1,16}", value):
                     raise Invalid(Reason.BAD_GENESIS, "address_prefix is 1 to 16 lower-case ASCII letters")
-            elif type(value) is not int or not 1 <= value <= codec.INT_MAX:
+            elif type(value) is not int or not (name not in MAY_BE_ZERO) <= value <= codec.INT_MAX:
                 raise Invalid(Reason.BAD_GENESIS, f"{name} is a positive integer")
         return cls(**document)

@@ -8,7 +8,7 @@ contract that made a hold posts or voids it; anyone may have an expired one rele
 
 from typing import cast
 
-from contracts.kernel import expiry, layout, ledger
+from contracts.kernel import expiry, gate, layout, ledger
 from contracts.kernel.codes import refuse
 from contracts.kernel.layout import EXPIRED, OPEN, POSTED, VOIDED, HoldRow
 from contracts.kernel.scope import Scope
@@ -31,6 +31,7 @@ def create(
     ledger.release_due(scope, account, asset, amount)
     if expires_ms and expiry.is_full(scope.overlay, account, asset):
         refuse("too_many_holds")
+    gate.check_free(scope, ((asset, account, -amount), (asset, beneficiary, amount)))
     ledger.move(scope, {(account, asset): (-amount, amount)}, {})
     hold = f"{scope.transaction_id.hex()}.{scope.hold_count}"
     scope.hold_count += 1
@@ -64,6 +65,7 @@ def post(scope: Scope, hold: str, amount: int, purpose: str) -> None:
         refuse("hold_expired")
     if amount > reserved:
         refuse("hold_exceeded", f"the hold reserves {reserved}, {amount} were to be posted")
+    gate.check_settle(scope, ((asset, account, -amount), (asset, beneficiary, amount)))
     _resolve(scope, hold, row, POSTED, amount)
     if account == beneficiary:
         ledger.move(scope, {(account, asset): (reserved, -reserved)}, {})

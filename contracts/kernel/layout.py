@@ -48,6 +48,9 @@ HoldRow: TypeAlias = tuple[str, str, int, str, int, str, str, str, str, int]
 ContractRow: TypeAlias = tuple[str, int, bytes, int, int, int]
 """Address, interface, source digest, height of deployment, version of the language, version of its prices."""
 
+Leg: TypeAlias = tuple[str, str, int]
+"""Asset, address (or SUPPLY), change in minor units."""
+
 EMPTY_BALANCE: BalanceRow = (0, 0)
 
 SUPPLY = "supply"

@@ -11,14 +11,11 @@ All legs are judged before anything is written. Available and held balances stay
 from collections.abc import Sequence
 from typing import cast
 
-from contracts.kernel import expiry, layout
+from contracts.kernel import expiry, gate, layout
 from contracts.kernel.codes import refuse
-from contracts.kernel.layout import EMPTY_BALANCE, EXPIRED, OPEN, SUPPLY, AssetRow, BalanceRow, HoldRow
+from contracts.kernel.layout import EMPTY_BALANCE, EXPIRED, OPEN, SUPPLY, AssetRow, BalanceRow, HoldRow, Leg
 from contracts.kernel.scope import EVENT_BYTES, LEG_BYTES, Scope
 from state.codec import INT_MAX
-
-Leg = tuple[str, str, int]
-"""Asset, address (or SUPPLY), change in minor units."""
 
 Moves = dict[tuple[str, str], tuple[int, int]]
 """(address, asset) → change of available, change of held."""
@@ -82,6 +79,7 @@ def journal(scope: Scope, legs: Sequence[Leg], purpose: str, reference: str = ""
     for asset in minted:
         if not may_supply(scope, asset):
             refuse("supply_unauthorised", f"the issuer of {asset} has not agreed")
+    gate.check_free(scope, legs)
     move(scope, moves, minted)
     scope.emit(
         "journal",
