@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from contracts.language import ContractError, Meter, OutOfFuel, check, compile_contract, run
 from contracts.language.order_keys import decode_key, encode_key
-from contracts.language.ordered import PAGE_KEYS_MAX, RANGE_MAX
+from contracts.language.ordered import RANGE_MAX
+from contracts.language.pages import PAGE_KEYS_MAX
 from contracts.language.values import write_integer
 from tests.contracts.language.memory_host import MemoryHost
 
