@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, cast
 
 from contracts.deployed import Contracts, Deployed
-from contracts.kernel import accounts, assets, holds, layout, ledger, members
+from contracts.kernel import accounts, assets, dates, holds, layout, ledger, members
 from contracts.kernel.codes import refuse
 from contracts.kernel.layout import Item
 from contracts.kernel.scope import Scope
@@ -176,6 +176,26 @@ def _asset_info(scope: Scope, asset: str) -> Plain:
     return [issuer, kind, currency, decimals]
 
 
+def _day_of(scope: Scope, year: int, month: int, day: int) -> int:
+    return dates.day_of(year, month, day)
+
+
+def _date_of(scope: Scope, day: int) -> Plain:
+    return [*dates.date_of(day)]
+
+
+def _add_months(scope: Scope, day: int, months: int, anchor: int) -> int:
+    return dates.add_months(day, months, anchor)
+
+
+def _year_fraction(scope: Scope, convention: str, start: int, end: int) -> Plain:
+    return [*dates.year_fraction(convention, start, end)]
+
+
+def _business_day(scope: Scope, calendar: str, day: int, roll: str) -> int:
+    return dates.business_day(calendar, day, roll)
+
+
 LEDGER: Final[Mapping[str, Callable[..., Plain]]] = {
     "transfer": ledger.transfer,
     "journal": ledger.journal,
@@ -203,5 +223,10 @@ LEDGER: Final[Mapping[str, Callable[..., Plain]]] = {
     "member_role": _member_role,
     "member_account": _member_account,
     "member_of": members.member_of,
+    "day_of": _day_of,
+    "date_of": _date_of,
+    "add_months": _add_months,
+    "year_fraction": _year_fraction,
+    "business_day": _business_day,
 }
 """Function of LEDGER_FUNCTIONS → the kernel's. A test holds the two tables to each other."""

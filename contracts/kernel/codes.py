@@ -50,6 +50,10 @@ CODES: Final[dict[str, str]] = {
     "hold_unauthorised": "only the contract that made the hold resolves it",
     "too_many_holds": "the account has as many holds of the asset that can expire as the kernel allows",
     "bad_expiry": "a hold's expiry lies after the block's time, or is 0 for none",
+    # dates
+    "bad_date": "not a date of the years 1 to 9999, or a period that ends before it starts",
+    "bad_convention": "not a day count of docs/contracts/kernel.md",
+    "bad_calendar": "not a calendar and a roll of docs/contracts/kernel.md",
 }
 """code → what it means."""
 

@@ -316,5 +316,10 @@ ROWS: Final[tuple[Row, ...]] = (
     ("ledger.member_role", "", 'x = ledger.member_role("alpine")'),
     ("ledger.member_account", "", 'x = ledger.member_account("alpine")'),
     ("ledger.member_of", "", "x = ledger.member_of(ANN)"),
+    ("ledger.day_of", "", "x = ledger.day_of(2024, 2, 29)"),
+    ("ledger.date_of", "", "x = ledger.date_of(20000)"),
+    ("ledger.add_months", "", "x = ledger.add_months(20000, 7, 31)"),
+    ("ledger.year_fraction", "", 'x = ledger.year_fraction("ACT/ACT ISDA", 19000, 20000)'),
+    ("ledger.business_day", "", 'x = ledger.business_day("TARGET", 19812, "modified_following")'),
     ("emit L", "ps = [1] * 500", 'emit("Done", amounts=ps)'),
 )
