@@ -8,9 +8,23 @@ from collections.abc import Callable, Mapping
 from typing import Final, cast
 
 from contracts.deployed import Contracts, Deployed
-from contracts.kernel import accounts, assets, dates, holds, layout, ledger, members
+from contracts.kernel import (
+    accounts,
+    assets,
+    dates,
+    groups,
+    holds,
+    identity,
+    layout,
+    ledger,
+    members,
+    pauses,
+    rekeying,
+    schedule,
+    sealed,
+)
 from contracts.kernel.codes import refuse
-from contracts.kernel.layout import Item
+from contracts.kernel.layout import Item, Leg
 from contracts.kernel.scope import Scope
 from contracts.language import run
 from contracts.language.kernel_interface import CallContext, Plain, StorageKey
@@ -90,6 +104,8 @@ class ContractHost:
 
     def ledger_call(self, function: str, args: tuple[Plain, ...]) -> Plain:
         """One of the kernel's functions."""
+        if function == "schedule":
+            self._check_schedulable(args[0])
         return LEDGER[function](self._scope, *args)
 
     def call(self, contract: str, method: str, args: list[Plain]) -> Plain:
@@ -101,6 +117,11 @@ class ContractHost:
         if deployed is None:
             refuse("unknown_contract", f"no contract is named {contract[:96]}")
         return invoke(self._scope, self._contracts, deployed, method, args, self._deployed.address)
+
+    def _check_schedulable(self, name: Plain) -> None:
+        method = self._deployed.compiled.actions.get(cast(str, name))
+        if method is None or [declared.kind for _, declared in method.parameters] != ["str"]:
+            refuse("bad_schedule", "what is scheduled is an action of the contract with one text")
 
     def _key(self, field: str, key: StorageKey | None) -> bytes:
         encoded = layout.data_key(self._deployed.name, field, key)
@@ -116,6 +137,11 @@ def invoke(
     running = scope.running
     if deployed.name in running:
         refuse("reentrant", f"{deployed.name} is still running")
+    action = deployed.compiled.actions.get(method)
+    if action is not None:
+        if pauses.is_paused(scope.overlay, deployed.name) and not action.unwinds:
+            refuse("contract_paused", f"{deployed.name} is paused; only its ways out still run")
+        scope.acted[deployed.name] = None
     if len(running) >= CONTRACT_DEPTH_MAX:
         refuse("contract_depth", f"at most {CONTRACT_DEPTH_MAX} contracts call each other")
     running.append(deployed.name)
@@ -172,8 +198,47 @@ def _member_account(scope: Scope, bank: str) -> str:
 
 
 def _asset_info(scope: Scope, asset: str) -> Plain:
-    issuer, kind, currency, decimals, _ = assets.asset(scope, asset)
-    return [issuer, kind, currency, decimals]
+    return list(assets.asset(scope, asset)[:4])
+
+
+def _asset_terms(scope: Scope, asset: str) -> Plain:
+    assets.asset(scope, asset)
+    version, document, authorised, _, _, attested, attested_ms, _ = assets.terms(scope, asset)
+    return [version, document, authorised, attested, attested_ms]
+
+
+def _hold_info(scope: Scope, hold: str) -> Plain:
+    return list(holds.info(scope, hold))
+
+
+def _reserved(scope: Scope, asset: str) -> int:
+    return ledger.reserved(scope, scope.contract, asset)
+
+
+def _post_holds(scope: Scope, fills: list[holds.Fill], legs: list[Leg], purpose: str, reference: str) -> Plain:
+    return list(holds.post_many(scope, fills, legs, purpose, reference))
+
+
+def _identity_of(scope: Scope, account: str) -> Plain:
+    row = identity.identity_of(scope, account)
+    return ["", 0, 0, "", ""] if row is None else list(row[1:6])
+
+
+def _reading_keys(scope: Scope, member: str) -> Plain:
+    return [[number, key] for number, key in sealed.unused(scope, member)]
+
+
+def _record_info(scope: Scope, record: str) -> Plain:
+    row = sealed.record(scope, record)
+    return [row[0], row[1], row[2], row[6]]
+
+
+def _record_readers(scope: Scope, record: str) -> Plain:
+    return list(dict.fromkeys(member for member, _, _ in sealed.record(scope, record)[5]))
+
+
+def _mandated_readers(scope: Scope, owner: str) -> Plain:
+    return list(sealed.mandated(scope, owner))
 
 
 def _day_of(scope: Scope, year: int, month: int, day: int) -> int:
@@ -209,17 +274,54 @@ LEDGER: Final[Mapping[str, Callable[..., Plain]]] = {
     "void_hold": holds.void,
     "expire_hold": holds.expire,
     "hold_status": holds.status,
+    "hold_info": _hold_info,
+    "may_settle": holds.may_settle,
+    "reserved": _reserved,
+    "post_holds": _post_holds,
+    "hold_group": groups.create,
+    "post_group": groups.post,
+    "void_group": groups.void,
+    "group_status": groups.status,
     "open_account": accounts.open_account,
     "account_bank": _account_bank,
     "grant": accounts.grant,
     "withdraw_grant": accounts.withdraw_grant,
     "has_grant": accounts.has_grant,
+    "rotate_keys": rekeying.rotate,
+    "start_recovery": rekeying.start_recovery,
+    "cancel_recovery": rekeying.cancel_recovery,
+    "finish_recovery": rekeying.finish_recovery,
+    "recovery_due_ms": rekeying.recovery_due_ms,
     "create_money": assets.create_money,
+    "create_asset": assets.create_asset,
+    "authorise_supply": assets.authorise_supply,
+    "require_attestation": assets.require_attestation,
+    "attest_reserve": assets.attest_reserve,
+    "revise_asset": assets.revise_asset,
+    "asset_terms": _asset_terms,
     "allow_supply": assets.allow_supply,
     "disallow_supply": assets.disallow_supply,
     "asset_info": _asset_info,
     "bank_money": assets.bank_money,
     "settlement_money": assets.settlement_money,
+    "submit_identity": identity.submit,
+    "request_information": identity.request_information,
+    "verify_identity": identity.verify,
+    "suspend_identity": identity.suspend,
+    "resume_identity": identity.resume,
+    "revoke_identity": identity.revoke,
+    "identity_of": _identity_of,
+    "identity_record": identity.record_of,
+    "publish_reading_keys": sealed.publish,
+    "reading_keys": _reading_keys,
+    "reading_key_count": sealed.unused_count,
+    "seal": sealed.seal,
+    "add_reader": sealed.add_reader,
+    "order_erasure": sealed.order_erasure,
+    "attest_erasure": sealed.attest_erasure,
+    "record_info": _record_info,
+    "record_readers": _record_readers,
+    "mandated_readers": _mandated_readers,
     "member_role": _member_role,
     "member_account": _member_account,
     "member_of": members.member_of,
@@ -228,5 +330,9 @@ LEDGER: Final[Mapping[str, Callable[..., Plain]]] = {
     "add_months": _add_months,
     "year_fraction": _year_fraction,
     "business_day": _business_day,
+    "schedule": schedule.schedule,
+    "cancel_schedule": schedule.cancel,
+    "schedule_status": schedule.status,
+    "resume_schedule": schedule.resume_call,
 }
 """Function of LEDGER_FUNCTIONS → the kernel's. A test holds the two tables to each other."""

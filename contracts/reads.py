@@ -285,12 +285,12 @@ class Reads:
                 total[1] += available
                 total[2] += held
             elif kind == b"hold":
-                asset, _, amount, _, _, _, _, _, status, _ = cast(HoldRow, decode_row(data))
+                asset, _, amount, _, _, _, _, _, status, *_ = cast(HoldRow, decode_row(data))
                 sums.setdefault(asset, [0, 0, 0, 0])[3] += amount if status == layout.OPEN else 0
         return tuple(Audit(asset, *sums[asset]) for asset in sorted(sums))
 
     def asset(self, identity: str) -> AssetRow | None:
-        """The asset's row: issuer, kind, currency, decimals, flags."""
+        """The asset's row: issuer, kind, currency, decimals, flags, lowest level of verification."""
         return cast(AssetRow | None, self._row(layout.asset_key(identity)))
 
     def _row(self, key: bytes) -> layout.Row | None:

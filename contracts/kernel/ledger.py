@@ -5,13 +5,15 @@ an account, named ``supply``, that may go below zero: a debit of it mints, a cre
 issuer's word. So supply is what all accounts hold, by construction, and a payment between two banks is one
 journal: burn here, mint there, settlement money from bank to bank.
 
-All legs are judged before anything is written. Available and held balances stay between 0 and 2^63 − 1.
+All legs are judged before anything is written. Available and held balances stay between 0 and 2^63 − 1. An account
+in several legs is judged by their sum; where it is both debited and credited in one asset, its debits must be covered
+by what it had before: a journal's credits fund none of its debits, so no leg shows money that is not there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import cast
 
-from contracts.kernel import expiry, gate, layout
+from contracts.kernel import assets, balances, expiry, gate, layout
 from contracts.kernel.codes import refuse
 from contracts.kernel.layout import EMPTY_BALANCE, EXPIRED, OPEN, SUPPLY, AssetRow, BalanceRow, HoldRow, Leg
 from contracts.kernel.scope import EVENT_BYTES, LEG_BYTES, Scope
@@ -33,9 +35,6 @@ FUEL_PER_LEG = 1_800
 FUEL_PER_EXPIRY = 6_000
 """For each expired hold that is released on the way."""
 
-FUEL_PER_LOOK = 1_000
-"""For each expired hold that is not yet released, when somebody asks for the balance."""
-
 RELEASES_MIN = 4
 """Expired holds that a debit releases whether it needs their money or not, so that none are left for long."""
 
@@ -52,9 +51,26 @@ def journal(scope: Scope, legs: Sequence[Leg], purpose: str, reference: str = ""
         refuse("too_many_legs", f"a journal has at most {LEGS_MAX} legs")
     if len(legs) > 2:
         scope.meter.charge(FUEL_PER_LEG * (len(legs) - 2))
-    sums: dict[str, int] = {}
     moves: Moves = {}
     minted: dict[str, int] = {}
+    admit(scope, legs, moves, minted)
+    move(scope, moves, minted)
+    scope.emit(
+        "journal",
+        ("purpose", purpose),
+        ("reference", reference),
+        ("legs", [[*leg] for leg in legs]),
+        bytes_count=EVENT_BYTES + LEG_BYTES * len(legs),
+    )
+
+
+def admit(scope: Scope, legs: Sequence[Leg], moves: Moves, minted: dict[str, int]) -> None:
+    """Judge free legs, all but their funds, and add them to ``moves`` and ``minted``, which are empty.
+
+    :raises ContractError: with a code of the kernel's.
+    """
+    sums: dict[str, int] = {}
+    repeats = False
     for asset, address, change in legs:
         if type(change) is not int or not 0 < abs(change) <= INT_MAX:
             refuse("amount_out_of_range")
@@ -64,7 +80,11 @@ def journal(scope: Scope, legs: Sequence[Leg], purpose: str, reference: str = ""
             continue
         place = (address, asset)
         before = moves.get(place)
-        moves[place] = (change, 0) if before is None else (before[0] + change, 0)
+        if before is None:
+            moves[place] = (change, 0)
+        else:
+            moves[place] = (before[0] + change, 0)
+            repeats = True
         if change < 0:
             if not scope.agrees(address):
                 refuse("debit_unauthorised", f"{address} has not agreed to the debit")
@@ -79,23 +99,34 @@ def journal(scope: Scope, legs: Sequence[Leg], purpose: str, reference: str = ""
     for asset in minted:
         if not may_supply(scope, asset):
             refuse("supply_unauthorised", f"the issuer of {asset} has not agreed")
+    if repeats:
+        credited = {(address, asset) for asset, address, change in legs if change > 0}
+        check_funded(scope, legs, credited, {})
     gate.check_free(scope, legs)
-    move(scope, moves, minted)
-    scope.emit(
-        "journal",
-        ("purpose", purpose),
-        ("reference", reference),
-        ("legs", [[*leg] for leg in legs]),
-        bytes_count=EVENT_BYTES + LEG_BYTES * len(legs),
-    )
+
+
+def check_funded(
+    scope: Scope, legs: Sequence[Leg], credited: Container[tuple[str, str]], freed: Mapping[tuple[str, str], int]
+) -> None:
+    """Whether who is debited and credited at once has the debits without the credits; ``freed`` comes on top.
+
+    :raises ContractError: insufficient_funds.
+    """
+    debits: dict[tuple[str, str], int] = {}
+    for asset, address, change in legs:
+        place = (address, asset)
+        if change < 0 and address != SUPPLY and place in credited:
+            debits[place] = debits.get(place, 0) - change
+    for place, needed in debits.items():
+        has = available(scope, *place) + freed.get(place, 0)
+        if has < needed:
+            refuse("insufficient_funds", f"{place[0]} has {has} of {place[1]}, {needed} are needed")
+        scope.moved[place] = None
 
 
 def transfer(scope: Scope, asset: str, source: str, target: str, amount: int, purpose: str, reference: str) -> None:
     """A journal of two legs. :raises ContractError: with a code of the kernel's."""
     checked(amount)
-    if source == target and available(scope, source, asset) < amount:
-        # The legs cancel out, but nobody is seen to be paid what is not there.
-        refuse("insufficient_funds", f"{source} has less than {amount} of {asset}")
     journal(scope, ((asset, source, -amount), (asset, target, amount)), purpose, reference)
 
 
@@ -143,18 +174,7 @@ def available(scope: Scope, address: str, asset: str) -> int:
     return balance(scope, address, asset)[0]
 
 
-def balance(scope: Scope, address: str, asset: str) -> BalanceRow:
-    """Available and held at the block's time: what holds past their expiry reserve is available. Writes nothing."""
-    row = scope.overlay.get(layout.balance_key(address, asset))
-    if row is None:
-        return EMPTY_BALANCE
-    free, held = cast(BalanceRow, row)
-    if held:
-        for hold in expiry.due(scope.overlay, address, asset, scope.time_ms):
-            scope.meter.charge(FUEL_PER_LOOK)
-            amount = cast(HoldRow, scope.overlay.get(layout.hold_key(hold)))[2]
-            free, held = free + amount, held - amount
-    return free, held
+balance = balances.balance
 
 
 def supply(scope: Scope, asset: str) -> int:
@@ -171,13 +191,14 @@ def move(scope: Scope, moves: Moves, minted: dict[str, int]) -> None:
     :raises ContractError: insufficient_funds or balance_overflow.
     """
     overlay = scope.overlay
-    balances: list[tuple[str, str, bytes, int, int, int]] = []
-    for (address, asset), (change, held_change) in moves.items():
+    written: list[tuple[tuple[str, str], bytes, int, int, int]] = []
+    for place, (change, held_change) in moves.items():
+        address, asset = place
         key = layout.balance_key(address, asset)
         row = overlay.get(key)
         if row is None:
             row = EMPTY_BALANCE
-        elif row[1] and change < 0 and not held_change:
+        elif row[1] and change < 0 and held_change <= 0:
             release_due(scope, address, asset, -change)
             row = overlay.get(key)
         free, held = cast(BalanceRow, row)
@@ -189,17 +210,22 @@ def move(scope: Scope, moves: Moves, minted: dict[str, int]) -> None:
         assert held >= 0, "a hold reserves more than is held"
         if free + held > INT_MAX:
             refuse("balance_overflow")
-        balances.append((address, asset, key, free, held, before))
+        written.append((place, key, free, held, free + held - before))
     supplies: list[tuple[str, int, int]] = []
     for asset, amount in minted.items():
         out = supply(scope, asset)
         assert out + amount >= 0, "more was burnt than is out"
         if out + amount > INT_MAX:
             refuse("balance_overflow")
+        if amount > 0:
+            assets.check_mint(scope, asset, out + amount)
         supplies.append((asset, out, out + amount))
-    deltas, touched = scope.deltas, scope.touched
-    for address, asset, key, free, held, before in balances:
-        deltas[asset] = deltas.get(asset, 0) + free + held - before
+    deltas, touched, moved = scope.deltas, scope.touched, scope.moved
+    for place, key, free, held, change in written:
+        address, asset = place
+        if change:
+            deltas[asset] = deltas.get(asset, 0) + change
+            moved[place] = None
         if free or held:
             overlay.put(key, (free, held))
         else:
@@ -230,6 +256,25 @@ def release_expired(scope: Scope, hold: str, row: HoldRow) -> None:
     assert row[8] == OPEN, "the hold is resolved"
     assert 0 < expires_ms <= scope.time_ms, "the hold is not due"
     expiry.remove(scope.overlay, account, asset, hold)
-    scope.overlay.put(layout.hold_key(hold), (*row[:8], EXPIRED, 0))
+    scope.overlay.put(layout.hold_key(hold), (*row[:8], EXPIRED, 0, *row[10:]))
+    reserve(scope, row[5], asset, -amount)
+    gate.give_back(scope, row, amount)
     move(scope, {(account, asset): (amount, -amount)}, {})
     scope.emit("hold_expired", ("hold", hold), ("asset", asset), ("account", account), ("amount", amount))
+
+
+def reserve(scope: Scope, contract: str, asset: str, change: int) -> None:
+    """Keep count of what the contract's open holds reserve."""
+    key = layout.reserved_key(contract, asset)
+    total = reserved(scope, contract, asset) + change
+    assert total >= 0, "the contract's holds reserve less than nothing"
+    if total:
+        scope.overlay.put(key, (total,))
+    else:
+        scope.overlay.delete(key)
+
+
+def reserved(scope: Scope, contract: str, asset: str) -> int:
+    """What holds of the contract reserve that are open, those past their expiry that nobody released among them."""
+    row = scope.overlay.get(layout.reserved_key(contract, asset))
+    return 0 if row is None else cast(int, row[0])

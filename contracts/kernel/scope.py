@@ -3,6 +3,9 @@
 Everything in the kernel takes the scope first. Authority is judged here, in one way for all: an account agrees
 when the keys that sign meet its policy, when the account is the running contract's own, or when the account has
 granted the running contract a standing authority.
+
+Keys speak for the contracts that the transaction itself calls, which their holder has read, and for no contract that
+one of those calls: deeper contracts act with their own money or by grant.
 """
 
 from typing import cast
@@ -33,6 +36,8 @@ class Scope:
     """One transaction on its way through the kernel."""
 
     __slots__ = (
+        "acted",
+        "acts_as",
         "agreed",
         "assumes_authority",
         "deltas",
@@ -41,8 +46,10 @@ class Scope:
         "height",
         "hold_count",
         "meter",
+        "moved",
         "overlay",
         "prefix",
+        "retired",
         "running",
         "sender",
         "signers",
@@ -78,11 +85,19 @@ class Scope:
         """For a dry run without signatures: every policy asked counts as met, and ``agreed`` lists them."""
         self.agreed: dict[str, bool] = {}
         """Address → whether the keys meet its policy, for the policies asked so far."""
+        self.retired: dict[str, bool] = {}
+        """The same for policies that were replaced after they were asked."""
+        self.acts_as = ""
+        """The account whose decided proposal is carried out; it agrees, and no key does anything. Empty: none is."""
         self.running: list[str] = []
         """Names of the contracts that run, outermost first."""
+        self.acted: dict[str, None] = {}
+        """Contracts of which an action has run, in order: their invariants are checked at the end."""
         self.events: list[Event] = []
         self.touched: dict[str, None] = {}
         """Addresses whose balances moved, in order: the history rows."""
+        self.moved: dict[tuple[str, str], None] = {}
+        """(address, asset) in legs that are on record, in order: the statement rows."""
         self.deltas: dict[str, int] = {}
         """Asset → sum of all balance changes minus the supply's; zero for each after every transaction."""
         self.event_bytes = 0
@@ -113,13 +128,31 @@ class Scope:
             refuse("unknown_account", f"no account has the address {address[:96]}")
         return cast(AccountRow, row)
 
+    @property
+    def keys_reach(self) -> bool:
+        """Whether the keys that sign speak for what runs now: a contract that the transaction calls, or none."""
+        return len(self.running) <= 1
+
+    @property
+    def authorities(self) -> tuple[tuple[str, bool], ...]:
+        """Accounts whose policy was asked for, and whether the keys met it then."""
+        return tuple((self.agreed | self.retired).items())
+
     def policy_met(self, address: str) -> bool:
-        """Whether the keys that sign meet the account's policy now. :raises ContractError: unknown_account."""
+        """Whether the keys that sign meet the account's policy now, and speak for what runs.
+
+        :raises ContractError: unknown_account.
+        """
+        if len(self.running) > 1:
+            self.account(address)
+            return False
         met = self.agreed.get(address)
         if met is None:
             policy = self.account(address)[1]
             if policy is None:
                 met = False
+            elif self.acts_as:
+                met = address == self.acts_as
             else:
                 keys, threshold = policy
                 signers = self.signers
@@ -129,12 +162,18 @@ class Scope:
             self.agreed[address] = met
         return met
 
+    def policy_changed(self, address: str) -> None:
+        """The account has another policy from now on: keys that it leaves out speak for it no more."""
+        met = self.agreed.pop(address, None)
+        if met is not None and not self.acts_as:
+            self.retired[address] = met
+
     def agrees(self, address: str) -> bool:
         """Whether the account agrees to what the running contract does with it.
 
         :raises ContractError: unknown_account.
         """
-        if self.agreed.get(address):
+        if len(self.running) <= 1 and self.agreed.get(address):
             return True
         contract = self.contract
         owner = self.account(address)[2]

@@ -59,11 +59,23 @@ LEDGER_FUNCTIONS: Final[dict[str, Signature]] = {
     "hold": Signature(
         (("asset", "Asset"), ("account", "Address"), ("amount", "Amount"), ("beneficiary", "Address"),
          ("expires_ms", "int"), ("purpose", "str"), ("reference", "str")),
-        "str", 8_000, defaults={"reference": ""}),
-    "post_hold": Signature((("hold", "str"), ("amount", "Amount"), ("purpose", "str")), "None", 8_000),
-    "void_hold": Signature((("hold", "str"),), "None", 6_000),
-    "expire_hold": Signature((("hold", "str"),), "None", 6_000),
+        "str", 9_500, defaults={"reference": ""}),
+    "post_hold": Signature((("hold", "str"), ("amount", "Amount"), ("purpose", "str")), "None", 9_500),
+    "void_hold": Signature((("hold", "str"),), "None", 7_500),
+    "expire_hold": Signature((("hold", "str"),), "None", 7_500),
     "hold_status": Signature((("hold", "str"),), "str", 500, writes=False),
+    "hold_info": Signature(
+        (("hold", "str"),), "tuple[Asset, Address, Amount, Address, int, str]", 500, writes=False),
+    "may_settle": Signature((("hold", "str"),), "bool", 1_500, writes=False),
+    "reserved": Signature((("asset", "Asset"),), "Amount", 500, writes=False),
+    "post_holds": Signature(
+        (("fills", "list[tuple[str, Address, Amount, bool]]"), ("legs", "list[tuple[Asset, Address, int]]"),
+         ("purpose", "str"), ("reference", "str")),
+        "list[str]", 12_000, defaults={"reference": ""}),
+    "hold_group": Signature((("holds", "list[str]"),), "str", 4_500),
+    "post_group": Signature((("group", "str"), ("amounts", "list[Amount]"), ("purpose", "str")), "None", 11_000),
+    "void_group": Signature((("group", "str"),), "None", 9_000),
+    "group_status": Signature((("group", "str"),), "str", 500, writes=False),
     "open_account": Signature(
         (("keys", "list[tuple[bytes, int]]"), ("threshold", "int"), ("salt", "bytes"), ("bank", "str")),
         "Address", 12_000, defaults={"bank": ""}),
@@ -71,13 +83,54 @@ LEDGER_FUNCTIONS: Final[dict[str, Signature]] = {
     "grant": Signature((("account", "Address"), ("contract", "str")), "None", 2_000),
     "withdraw_grant": Signature((("account", "Address"), ("contract", "str")), "None", 2_000),
     "has_grant": Signature((("account", "Address"), ("contract", "str")), "bool", 500, writes=False),
+    "rotate_keys": Signature(
+        (("account", "Address"), ("keys", "list[tuple[bytes, int]]"), ("threshold", "int")), "None", 6_000),
+    "start_recovery": Signature(
+        (("account", "Address"), ("keys", "list[tuple[bytes, int]]"), ("threshold", "int")), "int", 6_000),
+    "cancel_recovery": Signature((("account", "Address"),), "None", 4_000),
+    "finish_recovery": Signature((("account", "Address"),), "None", 5_000),
+    "recovery_due_ms": Signature((("account", "Address"),), "int", 500, writes=False),
     "create_money": Signature(
         (("currency", "str"), ("kind", "str"), ("issuer", "str")), "Asset", 6_000),
+    "create_asset": Signature(
+        (("code", "str"), ("kind", "str"), ("issuer", "str"), ("currency", "str"), ("decimals", "int"),
+         ("authorised", "Amount"), ("document", "bytes"), ("level_min", "int")),
+        "Asset", 7_500),
+    "authorise_supply": Signature((("asset", "Asset"), ("amount", "Amount")), "None", 4_000),
+    "require_attestation": Signature(
+        (("asset", "Asset"), ("attestor", "Address"), ("age_ms_max", "int")), "None", 4_000),
+    "attest_reserve": Signature((("asset", "Asset"), ("amount", "Amount"), ("document", "bytes")), "None", 4_000),
+    "revise_asset": Signature((("asset", "Asset"), ("document", "bytes")), "int", 4_000),
+    "asset_terms": Signature((("asset", "Asset"),), "tuple[int, bytes, Amount, Amount, int]", 1_000, writes=False),
     "allow_supply": Signature((("asset", "Asset"), ("contract", "str")), "None", 2_000),
     "disallow_supply": Signature((("asset", "Asset"), ("contract", "str")), "None", 2_000),
     "asset_info": Signature((("asset", "Asset"),), "tuple[str, str, str, int]", 500, writes=False),
     "bank_money": Signature((("bank", "str"), ("currency", "str")), "Asset", 500, writes=False),
     "settlement_money": Signature((("currency", "str"),), "Asset", 500, writes=False),
+    "submit_identity": Signature((("account", "Address"), ("record", "str")), "None", 5_000),
+    "request_information": Signature((("account", "Address"), ("reference", "str")), "None", 4_000),
+    "verify_identity": Signature(
+        (("account", "Address"), ("level", "int"), ("expires_ms", "int"), ("jurisdiction", "str"),
+         ("risk_class", "str")),
+        "None", 4_000),
+    "suspend_identity": Signature((("account", "Address"), ("reference", "str")), "None", 5_000),
+    "resume_identity": Signature((("account", "Address"), ("reference", "str")), "None", 5_000),
+    "revoke_identity": Signature((("account", "Address"), ("reference", "str")), "None", 5_000),
+    "identity_of": Signature((("account", "Address"),), "tuple[str, int, int, str, str]", 500, writes=False),
+    "identity_record": Signature((("account", "Address"),), "str", 500, writes=False),
+    "publish_reading_keys": Signature((("member", "str"), ("keys", "list[bytes]")), "int", 5_000),
+    "reading_keys": Signature((("member", "str"),), "list[tuple[int, bytes]]", 1_000, writes=False),
+    "reading_key_count": Signature((("member", "str"),), "int", 1_000, writes=False),
+    "seal": Signature(
+        (("kind", "str"), ("owner", "str"), ("subject", "str"), ("record", "bytes")), "str", 8_000),
+    "add_reader": Signature(
+        (("record", "str"), ("by", "str"), ("member", "str"), ("number", "int"), ("wrapped", "bytes")),
+        "None", 10_000),
+    "order_erasure": Signature((("record", "str"), ("reference", "str")), "None", 6_000),
+    "attest_erasure": Signature((("record", "str"), ("member", "str")), "None", 8_000),
+    "record_info": Signature((("record", "str"),), "tuple[str, str, str, str]", 500, writes=False),
+    "record_readers": Signature((("record", "str"),), "list[str]", 500, writes=False),
+    "mandated_readers": Signature((("owner", "str"),), "list[str]", 1_000, writes=False),
     "member_role": Signature((("bank", "str"),), "str", 500, writes=False),
     "member_account": Signature((("bank", "str"),), "Address", 500, writes=False),
     "member_of": Signature((("account", "Address"),), "str", 500, writes=False),
@@ -88,6 +141,13 @@ LEDGER_FUNCTIONS: Final[dict[str, Signature]] = {
         (("convention", "str"), ("start", "int"), ("end", "int")), "tuple[int, int]", 600, writes=False),
     "business_day": Signature(
         (("calendar", "str"), ("day", "int"), ("roll", "str")), "int", 3_000, writes=False),
+    "schedule": Signature(
+        (("method", "str"), ("argument", "str"), ("due_ms", "int"), ("fuel", "int"), ("retries", "int"),
+         ("retry_ms", "int")),
+        "int", 7_000),
+    "cancel_schedule": Signature((("number", "int"),), "None", 6_000),
+    "schedule_status": Signature((("number", "int"),), "str", 500, writes=False),
+    "resume_schedule": Signature((("number", "int"),), "None", 7_000),
 }
 """name → signature. What writes pays about 1,500 units a state key: at a million keys the tree takes 15 µs for one."""
 

@@ -88,7 +88,10 @@ def test_an_emptied_balance_leaves_no_key(desk: Desk) -> None:
     [
         ([(A, ANN, -5), (A, BOB, 5)], "ok"),
         ([(A, ANN, -5), (A, BOB, 2), (A, BOB, 3)], "ok"),
-        ([(A, ANN, -1_500), (A, ANN, 1_500)], "ok"),
+        ([(A, ANN, -1_000), (A, ANN, 1_000)], "ok"),
+        ([(A, ANN, -1_001), (A, ANN, 1_001)], "insufficient_funds"),
+        ([(A, ANN, 1_001), (A, ANN, -1_001)], "insufficient_funds"),
+        ([(A, ANN, -600), (A, ANN, -401), (A, ANN, 1_001)], "insufficient_funds"),
         ([(A, ANN, -5), (A, BOB, 5), (A, BOB, 5)], "unbalanced"),
         ([(A, ANN, -5), (B, BOB, 5)], "unbalanced"),
         ([(A, ANN, -1_001), (A, BOB, 1_001)], "insufficient_funds"),
@@ -215,7 +218,7 @@ def test_creating_money(desk: Desk, signer: str, currency: str, kind: str, issue
 def test_money_has_the_decimals_of_its_currency(desk: Desk) -> None:
     for currency, decimals in (("JPY", 0), ("CHF", 2), ("KWD", 3)):
         identity = assets.create_money(desk.scope("alpine"), currency, "deposit", "alpine")
-        assert assets.asset(desk.scope(), identity) == ("alpine", "deposit", currency, decimals, 0)
+        assert assets.asset(desk.scope(), identity) == ("alpine", "deposit", currency, decimals, 0, 0)
     assert len(DECIMALS) == len({*DECIMALS}) > 150
     assert all(len(code) == 3 and code.isalpha() and code.isupper() for code in DECIMALS)
 

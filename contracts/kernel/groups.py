@@ -1,0 +1,129 @@
+"""Groups of holds: several that are posted or voided together, in one journal, and never apart.
+
+A group is made of open holds of one contract with the same expiry, so that all of them expire at the same time too. It
+ends exactly once, as a hold does: posted, with an amount for each of its holds (0: that one goes back in full), voided,
+or expired. No hold of a group is resolved by itself.
+"""
+
+from collections.abc import Sequence
+from typing import cast
+
+from contracts.kernel import holds, layout, ledger
+from contracts.kernel.codes import refuse
+from contracts.kernel.layout import EXPIRED, OPEN, POSTED, VOIDED, GroupRow, HoldRow
+from contracts.kernel.scope import Scope
+
+HOLDS_MAX = 64
+"""Holds of one group: a trade or a basket fits, and one transaction resolves them."""
+
+FUEL_PER_HOLD = 3_000
+"""For each hold that is put into a group beside the first: one key, read and written."""
+
+
+def create(scope: Scope, members: Sequence[str]) -> str:
+    """Bind open holds of the running contract to each other; give the group's id.
+
+    :raises ContractError: with a code of the kernel's.
+    """
+    if not 0 < len(members) <= HOLDS_MAX:
+        refuse("bad_group", f"a group has 1 to {HOLDS_MAX} holds")
+    scope.meter.charge(FUEL_PER_HOLD * (len(members) - 1))
+    group = f"{scope.transaction_id.hex()}.{scope.hold_count}"
+    expires_ms = holds.found(scope, members[0])[4]
+    for hold in members:
+        row = holds.own(scope, hold)
+        holds.check_live(scope, row)
+        if not row[3]:
+            refuse("no_beneficiary", "each hold of a group has a beneficiary")
+        if row[4] != expires_ms:
+            refuse("bad_group", "the holds of a group expire at the same time")
+        scope.overlay.put(layout.hold_key(hold), (*row[:11], group))
+    scope.hold_count += 1
+    scope.overlay.put(layout.group_key(group), (scope.contract, expires_ms, tuple(members), OPEN))
+    scope.emit("holds_grouped", ("group", group), ("holds", [*members]))
+    return group
+
+
+def post(scope: Scope, group: str, amounts: Sequence[int], purpose: str) -> None:
+    """Pay ``amounts`` of the group's holds, in its order, to their beneficiaries in one journal; free the rests.
+
+    :raises ContractError: with a code of the kernel's.
+    """
+    ledger.check_texts(purpose, "")
+    row = _own(scope, group)
+    members = row[2]
+    if len(amounts) != len(members) or not any(amounts):
+        refuse("bad_group", "a group is posted with an amount for each hold, one of them above 0")
+    scope.meter.charge(holds.FUEL_PER_FILL * (len(members) - 1))
+    posting = holds.Posting(scope)
+    references: dict[str, None] = {}
+    for hold, amount in zip(members, amounts, strict=True):
+        held = holds.opened(scope, hold)
+        if amount:
+            posting.add(hold, held, held[3], amount, False)
+            references[held[7]] = None
+        else:
+            posting.free(hold, held)
+    _resolve(scope, group, row, POSTED)
+    rests = posting.write()
+    # One journal has one reference: that of its holds if they share it.
+    reference = next(iter(references)) if len(references) == 1 else ""
+    holds.emit_posted(scope, group, posting, rests, purpose, reference, posting.legs)
+
+
+def void(scope: Scope, group: str) -> None:
+    """Free all holds of the group. :raises ContractError: with a code of the kernel's."""
+    row = _own(scope, group)
+    scope.meter.charge(ledger.FUEL_PER_EXPIRY * (len(row[2]) - 1))
+    free(scope, group, row)
+
+
+def free(scope: Scope, group: str, row: GroupRow) -> None:
+    """Void an open group, whoever made it."""
+    _resolve(scope, group, row, VOIDED)
+    for hold in row[2]:
+        holds.free(scope, hold, holds.opened(scope, hold))
+
+
+def free_hold(scope: Scope, hold: str, row: HoldRow) -> None:
+    """Void an open hold, with its group if it is in one, whoever made it: an order reaches into it.
+
+    A hold past its expiry is released; the others of its group are by themselves.
+    """
+    if holds.is_past(scope, row):
+        ledger.release_expired(scope, hold, row)
+    elif row[11]:
+        free(scope, row[11], found(scope, row[11]))
+    else:
+        holds.free(scope, hold, row)
+
+
+def found(scope: Scope, group: str) -> GroupRow:
+    """The group's row. :raises ContractError: unknown_group."""
+    row = scope.overlay.get(layout.group_key(group))
+    if row is None:
+        refuse("unknown_group")
+    return cast(GroupRow, row)
+
+
+def status(scope: Scope, group: str) -> str:
+    """What has become of the group at the block's time. :raises ContractError: unknown_group."""
+    _, expires_ms, _, now = found(scope, group)
+    return EXPIRED if now == OPEN and 0 < expires_ms <= scope.time_ms else now
+
+
+def _own(scope: Scope, group: str) -> GroupRow:
+    """The open group, if the running contract made it."""
+    row = found(scope, group)
+    if row[0] != scope.contract:
+        refuse("hold_unauthorised")
+    now = status(scope, group)
+    if now == EXPIRED:
+        refuse("hold_expired")
+    if now != OPEN:
+        refuse("hold_resolved", f"the group is {now}")
+    return row
+
+
+def _resolve(scope: Scope, group: str, row: GroupRow, status: str) -> None:
+    scope.overlay.put(layout.group_key(group), (*row[:3], status))
