@@ -126,6 +126,8 @@ def _write_member(scope: Scope, member: GenesisMember) -> None:
             member.node_key,
         ),
     )
+    if member.role == members.REGULATOR:
+        members.add_regulator(scope.overlay, member.id, member.jurisdiction)
 
 
 def _write_settlement(scope: Scope, currency: str, agent: str) -> None:

@@ -23,6 +23,7 @@ class Reason(StrEnum):
     NO_QUORUM = "no_quorum"  # fewer distinct signers than a quorum
     CONFLICT = "conflict"  # contradicts what is already recorded
     BAD_PROOF = "bad_proof"  # a Merkle or tree proof that does not lead to the root
+    BAD_SEAL = "bad_seal"  # sealed data that a key does not open, or that is not what the chain commits to
     BAD_BLOCK = "bad_block"  # a block that breaks a rule of validity
     BAD_GENESIS = "bad_genesis"  # a genesis document that breaks a rule
     BAD_KEY_FILE = "bad_key_file"  # a key file or passphrase that can't be used as it is

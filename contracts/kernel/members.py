@@ -45,6 +45,23 @@ def settlement_agent(scope: Scope, currency: str) -> str:
     return "" if row is None else cast(str, row[0])
 
 
+def regulators_over(scope: Scope, bank: str) -> tuple[str, ...]:
+    """Who supervises the member: the regulators of its jurisdiction or, where it has none, all of the network's.
+
+    :raises ContractError: unknown_member.
+    """
+    jurisdiction = member(scope, bank)[2]
+    listed = cast("tuple[tuple[str, str], ...]", scope.overlay.get(layout.REGULATORS) or ())
+    near = tuple(regulator for regulator, place in listed if place == jurisdiction)
+    return near or tuple(regulator for regulator, _ in listed)
+
+
+def add_regulator(overlay: Overlay[Row], regulator: str, jurisdiction: str) -> None:
+    """List a member as a regulator of its jurisdiction."""
+    listed = cast("tuple[tuple[str, str], ...]", overlay.get(layout.REGULATORS) or ())
+    overlay.put(layout.REGULATORS, tuple(sorted((*listed, (regulator, jurisdiction)))))
+
+
 def validators_at(overlay: Overlay[Row], height: int) -> ValidatorSet | None:
     """V(height), as far as it is known: the last set that starts at or before that height. None: forgotten."""
     schedule = cast(Schedule, overlay.get(layout.VALIDATORS))
