@@ -1,7 +1,8 @@
 """Accounts: a bank registers its customers, and an account says which contracts may debit it.
 
 A customer's address follows from its key and a salt of 16 bytes, so both sides know it beforehand. The sender of a
-registration is the bank's own account.
+registration is the bank's own account. Keys change, the address stays: the account rotates its keys itself, and its
+bank recovers it for who has lost them, after a delay in which the old keys can object.
 """
 
 from hansa import Address, action, ctx, ledger, query, require
@@ -33,6 +34,36 @@ def grant(contract: str) -> None:
 def withdraw_grant(contract: str) -> None:
     """End what ``grant`` gave."""
     ledger.withdraw_grant(ctx.sender, contract)
+
+
+@action
+def rotate_keys(keys: list[tuple[bytes, int]], threshold: int) -> None:
+    """The sender's account has these keys and weights from now on, in place of those that sign this."""
+    ledger.rotate_keys(ctx.sender, keys, threshold)
+
+
+@action
+def start_recovery(account: Address, keys: list[tuple[bytes, int]], threshold: int) -> int:
+    """The account's bank gives it other keys; answers the time in ms from which ``finish_recovery`` works."""
+    return ledger.start_recovery(account, keys, threshold)
+
+
+@action
+def cancel_recovery(account: Address) -> None:
+    """End a recovery before it is finished: by the account's own keys, or its bank's."""
+    ledger.cancel_recovery(account)
+
+
+@action
+def finish_recovery(account: Address) -> None:
+    """Have the new keys hold, once the time has come. Anybody may send this."""
+    ledger.finish_recovery(account)
+
+
+@query
+def recovery_due_ms(account: Address) -> int:
+    """From when a recovery that is under way can be finished, ms; 0 where there is none."""
+    return ledger.recovery_due_ms(account)
 
 
 @query
