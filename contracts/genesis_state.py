@@ -37,7 +37,7 @@ class GenesisMember:
     jurisdiction: str
     """ISO 3166-1 alpha-2 code."""
     role: str
-    """``bank``, ``settlement_agent`` or ``regulator``."""
+    """``bank``, ``settlement_agent``, ``regulator`` or ``court``."""
     policy: Policy
     """Of the member's own account."""
     salt: bytes
@@ -114,6 +114,8 @@ def _write_member(scope: Scope, member: GenesisMember) -> None:
     if len(member.lei) != LEI_CHARS or not (member.lei.isascii() and member.lei.isalnum()):
         raise Invalid(Reason.BAD_GENESIS, f"{member.id}: an LEI has {LEI_CHARS} letters and digits")
     address = accounts.create(scope, member.policy, member.salt, member.id)
+    account = scope.account(address)
+    scope.overlay.put(layout.account_key(address), (*account[:3], account[3] | layout.MEMBERS_OWN))
     scope.overlay.put(
         key,
         (

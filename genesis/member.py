@@ -51,7 +51,9 @@ class Function(StrEnum):
     SETTLEMENT_AGENT = "settlement_agent"
     """It issues the money that banks settle in."""
     REGULATOR = "regulator"
-    """It supervises."""
+    """It supervises: it gives orders and reads the identities of its jurisdiction."""
+    COURT = "court"
+    """It gives orders, alone or beside regulators."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,151 @@
 """The gate: what the law and the banks' own rules say to a movement of money, once, below every contract.
 
-``check_free`` judges what somebody chooses to do now: a free posting, or a new hold. ``check_settle`` judges the
-posting of a hold that was checked when it was made: obligations still settle, so only freezes are looked at again.
-Both are called before anything is written.
+``check_free`` judges what somebody chooses to do now: a free posting, or a new hold. Freezes (``freezes``), the
+parties' identity and country, and the limits (``limits``) are looked at. ``check_settle`` judges the posting of a hold
+that was checked when it was made: obligations still settle, so only freezes that say so are looked at again; a receiver
+who was not named then is checked in full (``check_receiver``). All are called before balances are written.
+
+A member's own account and a contract's account have no identity and no limits: genesis says who they are, and what
+goes through them is counted at the customers on both sides. Freezes bind them as everybody.
+
+What does not apply costs next to nothing: the bits in the rows of account and asset, which a posting reads anyway, say
+which other rows there are. To turn all of it on for a benchmark: identities by ``identity.submit`` and ``verify`` (or
+rows ``identity/<address>`` with the bit IDENTIFIED), an asset's lowest level above 0,
+``limit_rules.set_limits`` for the asset, and one part-freeze of another asset on each account (``freezes.add``).
 """
 
 from collections.abc import Sequence
+from dataclasses import fields
+from typing import Final, cast
 
-from contracts.kernel.layout import Leg
+from contracts.kernel import freezes, layout, limits
+from contracts.kernel.codes import refuse
+from contracts.kernel.layout import (
+    ASSET_UNDER_ORDER,
+    IDENTIFIED,
+    JURISDICTIONS,
+    LIMITED,
+    MEMBERS_OWN,
+    REVOKED,
+    SUPPLY,
+    SUSPENDED,
+    UNDER_ORDER,
+    VERIFIED,
+    AccountRow,
+    AssetRow,
+    HoldRow,
+    IdentityRow,
+    Leg,
+)
 from contracts.kernel.scope import Scope
+from state.parameters import ChainParameters
+
+_LEVEL_MIN_INDEX: Final = [field.name for field in fields(ChainParameters)].index("identity_level_min")
+"""Place of the parameter in its row, which lists all of them in order."""
 
 
 def check_free(scope: Scope, legs: Sequence[Leg]) -> None:
-    """Whether these legs of a free posting or a new hold may be. :raises ContractError: with a code of the kernel's."""
+    """Whether these legs of a free posting or a new hold may be; what they come to is counted against limits.
+
+    :raises ContractError: with a code of the kernel's.
+    """
+    get = scope.overlay.get
+    known, flags, level = "", 0, 0
+    parties: list[limits.Party] = []
+    for asset, address, change in legs:
+        if asset != known:
+            row = cast(AssetRow, get(b"asset/" + asset.encode()))
+            known, flags, level = asset, row[4], max(row[5], _level_min(scope))
+        if address == SUPPLY:
+            continue
+        _, _, contract, marks = cast(AccountRow, get(b"account/" + address.encode()))
+        if flags & ASSET_UNDER_ORDER:
+            freezes.check_asset(scope, asset, freezes.SEND if change < 0 else freezes.RECEIVE)
+        if marks & UNDER_ORDER:
+            bit = freezes.SEND if change < 0 else freezes.RECEIVE
+            part = freezes.check_account(scope, address, asset, bit)
+            if part and change < 0:
+                freezes.check_part(scope, legs, address, asset, bit, part)
+        if contract or marks & MEMBERS_OWN:
+            continue
+        identity = None
+        if level or marks & IDENTIFIED or flags & JURISDICTIONS:
+            identity = _check_identity(scope, asset, address, level, flags)
+        if flags & LIMITED:
+            parties.append((asset, address, change, identity))
+    if parties:
+        limits.count(scope, parties, legs)
+
+
+def check_frozen(scope: Scope, legs: Sequence[Leg]) -> None:
+    """Whether a freeze stops these free legs; nothing else is asked and nothing counted: a fee, for instance.
+
+    :raises ContractError: account_frozen or asset_frozen.
+    """
+    freezes.check_free(scope, legs)
 
 
 def check_settle(scope: Scope, legs: Sequence[Leg]) -> None:
-    """Whether these legs of a hold's posting may be. :raises ContractError: with a code of the kernel's."""
+    """Whether these legs of holds that are posted together may be.
+
+    :raises ContractError: account_frozen or asset_frozen.
+    """
+    freezes.check_settle(scope, legs)
+
+
+def check_receiver(scope: Scope, row: HoldRow, to: str, amount: int) -> None:
+    """Whether ``to``, first named when the hold is posted, may receive ``amount`` of it, as in a free posting.
+
+    :raises ContractError: with a code of the kernel's.
+    """
+    check_free(scope, ((row[0], to, amount),))
+    if cast(AssetRow, scope.overlay.get(layout.asset_key(row[0])))[4] & LIMITED:
+        limits.count_corridor(scope, row[0], row[1], to, amount)
+
+
+def may_settle(scope: Scope, row: HoldRow) -> bool:
+    """Whether no freeze stops the posting of an open hold."""
+    return not freezes.stops_settling(scope, row)
+
+
+def give_back(scope: Scope, row: HoldRow, amount: int) -> None:
+    """``amount`` of the hold goes back to its account unposted: what limits counted at ``made ms`` no longer counts."""
+    asset = cast(AssetRow, scope.overlay.get(layout.asset_key(row[0])))
+    if asset[4] & LIMITED:
+        limits.give_back(scope, row, amount)
+
+
+def _check_identity(scope: Scope, asset: str, address: str, level: int, flags: int) -> IdentityRow | None:
+    """The party's identity if it is verified. Whoever has one is judged by it even where no level is asked for.
+
+    :raises ContractError: with a code of the kernel's.
+    """
+    row = cast("IdentityRow | None", scope.overlay.get(b"identity/" + address.encode()))
+    if row is not None:
+        status = row[1]
+        if status == VERIFIED:
+            if scope.time_ms >= row[3]:
+                refuse("identity_expired", f"the verification of {address} ended at {row[3]}")
+            if row[2] < level:
+                refuse("identity_required", f"{address} is verified to level {row[2]}, {level} is asked for")
+            limits.check_country(scope, asset, address, row[4], has_list=bool(flags & JURISDICTIONS))
+            return row
+        if status == SUSPENDED:
+            refuse("identity_suspended", f"the identity of {address} is suspended")
+        if status == REVOKED:
+            refuse("identity_revoked", f"the identity of {address} is revoked")
+    if level:
+        refuse("identity_required", f"{address} has no verified identity, level {level} is asked for")
+    if flags & JURISDICTIONS:
+        limits.check_country(scope, asset, address, "", has_list=True)
+    return None
+
+
+def _level_min(scope: Scope) -> int:
+    """The level that the network asks for, whatever the asset does."""
+    row = scope.overlay.get(layout.PARAMETERS)
+    if row is None:
+        return 0
+    name, level = cast("tuple[str, int]", row[_LEVEL_MIN_INDEX])
+    assert name == "identity_level_min", "the parameters are in their order"
+    return level

@@ -33,7 +33,7 @@ is the canonical encoding of one list. In memory a value is a tuple (``…Row``)
     expiry/<address>/<asset>             [count]             a heap of the holds that can expire
     expiry/<address>/<asset>/<slot>      [expires ms, hold]
     expiring/<hold>                      [slot]
-    freezes/<address or asset>           [[order, asset, stops, amount, expires ms], …]   asset empty: all; amount 0: all
+    freezes/<address or asset>           [[order, asset, stops, amount, expires ms], …]   no asset: all; amount 0: all
     orders                               [count]
     order/<number>                       [kind, status, author, [member, …], reference, basis, subject, asset, amount,
                                           stops, target, [hold, …], order, made ms, expires ms]
@@ -43,7 +43,7 @@ is the canonical encoding of one list. In memory a value is a tuple (``…Row``)
                                           [[from, to, issuer's, [[member, cap], …], in force, since ms], …]]
     window/<address>/<asset>             [day, in, out, in before, out before, [[day, in, out], …]]   what limits count
     window/<address>/<asset>/<country>   the same, of what went to that country where a corridor is limited
-    jurisdictions                        [[country, …]]      refused in all of the network
+    jurisdictions                        [[country, …], [[member, [country, …]], …]]   refused in all of the network
     jurisdictions/<asset>                [only these, [country, …]]
     contract/<name>                      [address, interface, source digest, height of deployment,
                                           language version, cost version]
@@ -105,6 +105,16 @@ OrderRow: TypeAlias = tuple[
 """Kind, status, author, who approved, reference, legal basis, subject (address, or asset), asset (empty: every one),
 amount (0: all), bits of what it stops, target, holds that it may break, order that it releases (0: none), made ms,
 expires ms (0: never)."""
+Rule: TypeAlias = tuple[int, ...]
+"""Amounts in the order of ``limits.NAMES``, or of ``limits.CORRIDOR_NAMES``; ``limits.NONE``: no limit."""
+Caps: TypeAlias = tuple[tuple[str, Rule], ...]
+"""Member id of a regulator or court, its caps; ascending."""
+ClassRow: TypeAlias = tuple[str, Rule, Caps, Rule]
+"""Risk class (empty: all), the issuer's limits, caps, what is in force with what is set for all."""
+CorridorRow: TypeAlias = tuple[str, str, Rule, Caps, Rule, int]
+"""Country of the payer and of the payee (empty: not known), the issuer's limits, caps, what is in force, since when."""
+LimitsRow: TypeAlias = tuple[int, tuple[ClassRow, ...], tuple[CorridorRow, ...]]
+"""Since when windows are kept, in ms; limits by risk class and by corridor, ascending."""
 WindowRow: TypeAlias = tuple[int, int, int, int, int, tuple[tuple[int, int, int], ...]]
 """UTC day since 1970, in and out on it, in and out on the days before that count, those days, ascending."""
 ScheduledRow: TypeAlias = tuple[str, str, str, int, int, int, int, str, int, int, int]
@@ -133,6 +143,9 @@ SEALED, ERASING, ERASED = "sealed", "erasing", "erased"
 MEMBERS_OWN, UNDER_ORDER, IDENTIFIED = 1, 2, 4
 """Bits of an account's flags: a member's own account; orders freeze it or part of it, see ``freezes/<address>``; it
 has a row ``identity/<address>``. What reads those rows looks at the bit first, so that what does not apply is free."""
+
+ACCOUNT_FLAGS, ASSET_FLAGS = 3, 4
+"""Places of the flags in an account's and in an asset's row."""
 
 ASSET_UNDER_ORDER, LIMITED, JURISDICTIONS, HAS_TERMS = 1, 2, 4, 8
 """Bits of an asset's flags: orders freeze it, see ``freezes/<asset>``; it has a row ``limits/<asset>``, one

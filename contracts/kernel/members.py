@@ -1,4 +1,4 @@
-"""Members: the banks, settlement agents and regulators of the network, and the validators among them.
+"""Members: the banks, settlement agents, regulators and courts of the network, and the validators among them.
 
 Members are registered at genesis. A member is known by a short id; it has an account under its own policy, a key
 for its node, and, if it votes, a vote key. The validator set is state: a change made at height h is in force from
@@ -14,8 +14,11 @@ from contracts.kernel.scope import Scope
 from state.overlay import Overlay
 from state.validators import Validator, ValidatorSet
 
-BANK, AGENT, REGULATOR = "bank", "settlement_agent", "regulator"
-ROLES = (BANK, AGENT, REGULATOR)
+BANK, AGENT, REGULATOR, COURT = "bank", "settlement_agent", "regulator", "court"
+ROLES = (BANK, AGENT, REGULATOR, COURT)
+
+OFFICIALS = (REGULATOR, COURT)
+"""Who gives orders (``orders``) and caps limits (``limit_rules``)."""
 
 FROM_GENESIS = 0
 """First height of the genesis set."""

@@ -5,7 +5,7 @@ from hansa import Address, Asset, ledger, query
 
 @query
 def role(member: str) -> str:
-    """``bank``, ``settlement_agent`` or ``regulator``."""
+    """``bank``, ``settlement_agent``, ``regulator`` or ``court``."""
     return ledger.member_role(member)
 
 

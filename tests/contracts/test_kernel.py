@@ -430,7 +430,7 @@ def test_a_planted_bug_is_caught(desk: Desk, monkeypatch: pytest.MonkeyPatch) ->
     ("change", "detail"),
     [
         ({"id": "Alpine"}, "'Alpine': a member's id is a-z, 0-9 and _, at most 32 letters"),
-        ({"role": "king"}, "alpine: a role is one of bank, settlement_agent, regulator"),
+        ({"role": "king"}, "alpine: a role is one of bank, settlement_agent, regulator, court"),
         ({"lei": "short"}, "alpine: an LEI has 20 letters and digits"),
         ({"grants": ("nothing",)}, "unknown_contract: no contract is named nothing"),
         ({"id": "baltic", "salt": b"t" * 16}, "two members have the id baltic"),

@@ -199,7 +199,7 @@ SLUG = "a lower-case letter and up to 31 of a–z, 0–9, _"
         (
             "members.0.function",
             "banks",
-            "members[0].function: 'banks' is not one of bank, settlement_agent, regulator",
+            "members[0].function: 'banks' is not one of bank, settlement_agent, regulator, court",
         ),
         ("members.0.node_key", "00" * 32, f"members[0].node_key: {HEX_KEY}"),
         ("members.0.node_key", "0x" + "00" * 31, f"members[0].node_key: {HEX_KEY}"),
