@@ -19,7 +19,7 @@ from contracts.language import ContractError, Refused, compile_contract
 from contracts.language.abi import arguments_from_json, to_json
 from contracts.language.kernel_interface import Plain
 from contracts.language.machine import Compiled
-from contracts.library import read_library
+from contracts.library import BANK_GRANTS, read_library
 from state import codec
 from state.address import account_address, contract_address
 from state.block import make_block
@@ -195,7 +195,7 @@ def _genesis(sources: dict[str, str]) -> GenesisState:
             SALT,
             None if name == AGENT else key_of(name + " vote").public,
             None,
-            () if name == AGENT else ("payments",),
+            () if name == AGENT else BANK_GRANTS,
         )
         for name in (*BANKS, AGENT)
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from nacl import utils
 
-from contracts.library import read_library
+from contracts.library import BANK_GRANTS, read_library
 from genesis import ceremony, document
 from genesis.ceremony import MemberKeys
 from genesis.document import DOCUMENT_CHARS_MAX, Deployment, Genesis, Settlement
@@ -31,9 +31,6 @@ from state.policy import Policy
 
 PUBLIC_FILE_MODE = 0o644
 
-SETTLES_BY = "payments"
-"""The library contract that a bank lets debit its own account: a payment to another bank moves settlement money."""
-
 
 @dataclass(frozen=True, slots=True)
 class Details:
@@ -50,7 +47,7 @@ class Details:
     """Where other nodes find this one."""
     port: int = configuration_file.P2P_PORT
     grants: tuple[str, ...] | None = None
-    """Contracts that may debit the member's account; None for the usual: a bank's payments, nothing for others."""
+    """Contracts that may debit the member's account; None for the usual: BANK_GRANTS for a bank, nothing for others."""
 
 
 def initialise(
@@ -163,7 +160,7 @@ def library() -> tuple[Deployment, ...]:
 def _member(details: Details, node: KeyPair, vote: KeyPair | None, account: KeyPair) -> Member:
     grants = details.grants
     if grants is None:
-        grants = (SETTLES_BY,) if details.function is Function.BANK else ()
+        grants = BANK_GRANTS if details.function is Function.BANK else ()
     if not details.legal_name:
         raise Invalid(Reason.BAD_GENESIS, "legal_name: a text of 1 to 256 characters is expected")
     return Member(

@@ -10,7 +10,7 @@ from contracts.kernel import accounts, assets, layout
 from contracts.kernel.layout import Row
 from contracts.kernel.scope import Scope
 from contracts.language.fuel import Meter
-from contracts.library import read_library
+from contracts.library import BANK_GRANTS, read_library
 from contracts.reads import Reads
 from state.address import account_address
 from state.block import make_block
@@ -47,7 +47,7 @@ def address_of(name: str, salt: bytes = SALT) -> str:
 
 
 def genesis_state(
-    sources: Sequence[tuple[str, str]] = (), grants: tuple[str, ...] = ("payments",)
+    sources: Sequence[tuple[str, str]] = (), grants: tuple[str, ...] = BANK_GRANTS
 ) -> GenesisState:
     """Two banks that vote, the agent of USD and JPY, the library and ``sources``."""
     members = [
@@ -81,8 +81,10 @@ class Chain:
     results: list[BlockResult] = field(default_factory=list)
 
     @classmethod
-    def start(cls, genesis: GenesisState, database: KeyValue | None = None) -> "Chain":
-        executor = Executor(World.open(database or MemoryDatabase()), CHAIN_ID, PARAMETERS)
+    def start(
+        cls, genesis: GenesisState, database: KeyValue | None = None, parameters: ChainParameters = PARAMETERS
+    ) -> "Chain":
+        executor = Executor(World.open(database or MemoryDatabase()), CHAIN_ID, parameters)
         executor.apply_genesis(genesis)
         return cls(executor, Reads(executor))
 

@@ -11,6 +11,7 @@ import pytest
 
 from contracts.executor import Executor
 from contracts.kernel import layout, members
+from contracts.library import BANK_GRANTS
 from genesis.birth import state_at_birth
 from genesis.ceremony import MemberKeys, write_member
 from genesis.document import Genesis, Settlement, load
@@ -88,7 +89,7 @@ def test_home_of_a_validator(homes: list[Home]) -> None:
     assert read_key(home.vote_key, Purpose.VOTE).public == member.vote_key
     assert member.account.policy.keys == ((1, read_key(home.account_key, Purpose.ACCOUNT).public, 1),)
     assert member.root_certificate == make_root(read_key(home.node_key, Purpose.NODE).seed, "Bank 0 AG")
-    assert (member.role, member.function, member.grants) == (Role.VALIDATOR, Function.BANK, ("payments",))
+    assert (member.role, member.function, member.grants) == (Role.VALIDATOR, Function.BANK, BANK_GRANTS)
 
 
 def test_home_of_an_observer(homes: list[Home]) -> None:

@@ -1,0 +1,152 @@
+"""A chain on which two banks remit: ann and bob at alpine, cid at baltic, in USD (cents) and JPY (yen).
+
+ann has 10,000 USD cents; each bank has 50,000 of USD settlement money and 1,000,000 of JPY's. The usual quote of
+these tests is 50.00 USD into 7,363 JPY at 147.25 with a fee of 1.20; a refund costs 0.75.
+"""
+
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from typing import cast
+
+from contracts.genesis_state import GenesisContract
+from contracts.language.kernel_interface import Plain
+from state.codec import Value
+from state.receipt import OK, Receipt
+from tests.contracts.network import Chain, address_of, genesis_state
+
+ASSETS = ("USD.alpine", "USD.baltic", "USD.central", "JPY.alpine", "JPY.baltic", "JPY.central")
+NAMES = ("ann", "bob", "cid", "alpine", "baltic", "central")
+
+Money = dict[tuple[str, str], tuple[int, int]]
+"""(name, asset) → available, held; nothing where both are zero."""
+
+
+def uetr(number: int) -> str:
+    """A UUID of version 4 that follows from a number."""
+    digits = sha256(f"uetr {number}".encode()).hexdigest()
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:32]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a bank offers, in the order of the contract's record; the times are from the block's own."""
+
+    send_currency: str = "USD"
+    send_amount: int = 5_000
+    receive_currency: str = "JPY"
+    receive_amount: int = 7_363
+    rate_numerator: int = 14_725
+    rate_denominator: int = 10_000
+    fee: int = 120
+    refund_cost: int = 75
+    refund_borne_by: str = "originator"
+    expires_in_ms: int = 30_000
+    lock_ms: int = 60_000
+    cancellable: bool = True
+
+    def value(self, time_ms: int) -> Value:
+        """As an argument, for a block at that time."""
+        return [
+            self.send_currency, self.send_amount, self.receive_currency, self.receive_amount, self.rate_numerator,
+            self.rate_denominator, self.fee, self.refund_cost, self.refund_borne_by, time_ms + self.expires_in_ms,
+            self.lock_ms, self.cancellable,
+        ]  # fmt: skip
+
+
+FAVOUR = Terms(receive_currency="USD", receive_amount=5_000, rate_numerator=1, rate_denominator=1)
+"""No exchange: 50.00 USD arrive as 50.00 USD."""
+
+
+@dataclass
+class Office:
+    """The chain, and how the parties act on it; each gives the receipt's code."""
+
+    chain: Chain
+    count: int = 0
+    ids: list[str] = field(default_factory=list)
+
+    @classmethod
+    def open(cls, source: str | None = None) -> "Office":
+        """A fresh chain, with another ``source`` of the contract if one is given."""
+        genesis = genesis_state()
+        if source is not None:
+            contracts = tuple(
+                GenesisContract(contract.name, source if contract.name == "remittances" else contract.source)
+                for contract in genesis.contracts
+            )
+            genesis = replace(genesis, contracts=contracts)
+        chain = Chain.start(genesis).furnish()
+        for bank in ("alpine", "baltic"):
+            for sender, method, arguments in (
+                (bank, "create", ["JPY"]),
+                ("central", "issue", ["JPY", address_of(bank), 1_000_000, ""]),
+            ):
+                assert chain.send(sender, ("bank_money", method, cast("list[Value]", arguments))) == "ok"
+        return cls(chain)
+
+    @property
+    def receipt(self) -> Receipt:
+        """Of the last transaction."""
+        return self.chain.results[-1].receipts[-1]
+
+    def call(self, sender: str, method: str, *arguments: Value, time_ms: int | None = None) -> str:
+        """One call in its own block, one second on or at ``time_ms``."""
+        if time_ms is not None:
+            self.wait(time_ms)
+        transaction = self.chain.transaction(sender, ("remittances", method, list(arguments)))
+        return self.chain.block(transaction, time_ms=time_ms).receipts[-1].code
+
+    def wait(self, time_ms: int) -> None:
+        """Let the clock run to just before ``time_ms`` without a block: what is signed now is valid then."""
+        self.chain.time_ms = time_ms - 1
+
+    def quote(self, terms: Terms = Terms(), bank: str = "alpine", customer: str = "ann") -> str:
+        """A quote that is taken as firm; gives its UETR."""
+        self.count += 1
+        name = uetr(self.count)
+        assert self.offer(name, terms, bank, customer) == "ok", self.receipt
+        self.ids.append(name)
+        return name
+
+    def offer(self, name: str, terms: Terms, bank: str = "alpine", customer: str = "ann") -> str:
+        """A bank quotes under a UETR."""
+        return self.call(bank, "quote", name, address_of(customer), terms.value(self.chain.time_ms + 1_000))
+
+    def lock(self, name: str, sender: str = "ann", to: str = "cid", time_ms: int | None = None) -> str:
+        """The originator takes the quote."""
+        travel_rule = f"record of {name}"
+        return self.call(sender, "lock", name, address_of(to), travel_rule, "for the family", time_ms=time_ms)
+
+    def locked(self, terms: Terms = Terms(), to: str = "cid") -> str:
+        """A quote that ann has locked."""
+        name = self.quote(terms)
+        assert self.lock(name, to=to) == "ok", self.receipt
+        return name
+
+    def ask(self, method: str, *arguments: Value) -> Plain:
+        """A query at the last block's time; the code where it fails."""
+        answer = self.chain.reads.query("remittances", method, arguments)
+        return cast(Plain, answer.value) if answer.code == OK else answer.code
+
+    def status(self, name: str) -> str:
+        """The remittance's status at the last block's time."""
+        return cast(str, self.ask("status", name))
+
+    def money(self) -> Money:
+        """Every balance on the chain, by name; held money of expired holds counts as available."""
+        found: Money = {}
+        for name in NAMES:
+            for entry in self.chain.reads.account(address_of(name)).balances:
+                found[name, entry.asset] = (entry.available, entry.held)
+        return found
+
+    def changes(self, before: Money) -> dict[tuple[str, str], tuple[int, int]]:
+        """What has come to be available and held since."""
+        after = self.money()
+        changed: Money = {}
+        for place in sorted({*before, *after}):
+            free, held = after.get(place, (0, 0))
+            free_before, held_before = before.get(place, (0, 0))
+            if (free, held) != (free_before, held_before):
+                changed[place] = (free - free_before, held - held_before)
+        return changed
