@@ -178,6 +178,10 @@ def _write(scope: Scope, account: str, row: IdentityRow, reference: str) -> None
     if len(reference) > REFERENCE_CHARS_MAX:
         refuse("bad_reference")
     scope.overlay.put(layout.identity_key(account), row)
+    holder = scope.account(account)
+    if not holder[3] & layout.IDENTIFIED:
+        # The gate asks for an identity where this bit says that there is one.
+        scope.overlay.put(layout.account_key(account), (*holder[:3], holder[3] | layout.IDENTIFIED))
     bank, status, level, expires_ms, jurisdiction, risk_class, record, version, word = row
     scope.emit(
         "identity",
