@@ -14,7 +14,6 @@ from contracts.kernel.codes import refuse
 from contracts.kernel.layout import ERASED, ERASING, SEALED, ReadingRow, SealedRow
 from contracts.kernel.ledger import REFERENCE_CHARS_MAX
 from contracts.kernel.scope import Scope
-from state.codec import INT_MAX
 from state.errors import Invalid
 from state.sealed import SUBJECT_CHARS_MAX, WRAP_BYTES, Record, is_reading_key
 
@@ -29,6 +28,9 @@ LOW_COUNT = 32
 
 LISTED_MAX = 64
 """Unused reading keys in one answer. Sealers choose among them at random, so that two seldom choose the same."""
+
+WINDOW = 1_024
+"""A record uses a reading key less than this far from the first unused one: nobody can scatter the used ones."""
 
 PASSED_MAX = 8
 """Used numbers that the first unused one may pass at a time; keys are used about in order, so it keeps up."""
@@ -206,8 +208,10 @@ def _reading(scope: Scope, member: str) -> ReadingRow:
 def _use(scope: Scope, member: str, number: int, record: str) -> None:
     """Spend a member's reading key on a record. :raises ContractError: unknown_reading_key or reading_key_used."""
     published, first, left = _reading(scope, member)
-    if type(number) is not int or not 0 <= number <= INT_MAX or number >= published:
+    if type(number) is not int or not 0 <= number < published:
         refuse("unknown_reading_key", f"{member} has published no reading key of that number")
+    if number >= first + WINDOW:
+        refuse("unknown_reading_key", f"{member} has unused reading keys long before that one: use one of them")
     key, used = cast(tuple[bytes, str], scope.overlay.get(layout.reading_key(member, number)))
     if used:
         refuse("reading_key_used", f"another record uses the reading key {number} of {member}: choose another")

@@ -78,7 +78,7 @@ STEPS: dict[str, Callable[[Scope, str], None]] = {
 
 B, R = "alpine", REGULATOR
 NO = "identity_unauthorised"
-TABLE: dict[tuple[str, str], tuple[str, str, str, str, str, str]] = {
+TABLE: dict[tuple[str, str], tuple[str, ...]] = {
     # from (and whose word it is): what submit, request, verify, suspend, resume, revoke by the bank come to
     ("", B): (SUBMITTED, *["unknown_identity"] * 5),
     (SUBMITTED, B): (SUBMITTED, NEEDS_INFORMATION, VERIFIED, *["identity_status"] * 2, REVOKED),
@@ -89,7 +89,7 @@ TABLE: dict[tuple[str, str], tuple[str, str, str, str, str, str]] = {
     (REVOKED, B): (SUBMITTED, *["identity_status"] * 5),
     (REVOKED, R): (NO, *["identity_status"] * 5),
 }
-REGULATORS_TABLE: dict[tuple[str, str], tuple[str, str, str, str, str, str]] = {
+REGULATORS_TABLE: dict[tuple[str, str], tuple[str, ...]] = {
     ("", B): (NO, *["unknown_identity"] * 5),
     (SUBMITTED, B): (*[NO] * 3, *["identity_status"] * 2, REVOKED),
     (NEEDS_INFORMATION, B): (*[NO] * 3, *["identity_status"] * 2, REVOKED),
@@ -215,7 +215,16 @@ def test_keys_of_a_regulator_that_does_not_send_decide_nothing() -> None:
     scope = desk.scope(REGULATOR, "baltic", sender="baltic", contract="identity")
     assert code_of(lambda: identity.suspend(scope, ANN, "")) == NO
     identity.suspend(desk.scope(REGULATOR, "alpine", sender="alpine", contract="identity"), ANN, "")
-    assert (row_of(desk) or ())[8] == "alpine"
+    row = row_of(desk)
+    assert row is not None
+    assert row[8] == "alpine"
+
+
+def test_a_contract_called_by_another_has_no_keys() -> None:
+    desk = brought_to(seat(), VERIFIED)
+    scope = by(desk, "alpine")
+    scope.running.append("deeper")
+    assert code_of(lambda: identity.revoke(scope, ANN, "")) == NO
 
 
 def test_the_event_says_all_of_it() -> None:
