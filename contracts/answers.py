@@ -63,6 +63,35 @@ class HistoryEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Movement:
+    """One leg that moved an account's money."""
+
+    height: int
+    index: int
+    time_ms: int
+    transaction_id: bytes
+    change: int
+    balance: int
+    """Right after it."""
+    purpose: str
+    reference: str
+    contract: str
+    """The contract that had it done."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatementPage:
+    """An account's movements of one asset, oldest first. Opening + movements = closing."""
+
+    opening: int
+    """Before the first movement of the page, available and held together."""
+    movements: tuple[Movement, ...]
+    closing: int
+    next_cursor: bytes | None
+    """Where the next page begins, None after the last of the period."""
+
+
+@dataclass(frozen=True, slots=True)
 class EventEntry:
     """An event and where it stands."""
 
@@ -72,6 +101,8 @@ class EventEntry:
     time_ms: int
     transaction_id: bytes
     event: Event
+    is_scheduled: bool = False
+    """Whether a scheduled run emitted it; ``transaction_id`` is the run's then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +139,8 @@ class ContractInfo:
     deployed_height: int
     language_version: int
     cost_version: int
+    is_paused: bool = False
+    """One of its invariants did not hold; only its ways out run."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,35 +1,38 @@
 """The executor: block and state in, receipts, writes and roots out.
 
-A block's transactions run in its order. Each is judged at its turn, by the state as it is then: is it in time, do
-its keys meet the policies of sender and fuel payer, are there the contracts it calls. Its calls happen all or not
-at all. Whatever a contract does wrong becomes the receipt's code; it consumes the id, and the fuel that was spent.
-State, receipts and indexes of a block are one batch.
+Scheduled calls that are due run first, then the block's transactions in its order. Each transaction is judged at its
+turn, by the state as it is then: is it in time, do its keys meet the policies of sender and fuel payer, are there the
+contracts it calls. Its calls happen all or not at all. Whatever a contract does wrong becomes the receipt's code; it
+consumes the id, and the fuel that was spent. State, receipts and indexes of a block are one batch.
 
 An id executes at most once: that is for the chain's transaction index to see to, which knows what was decided.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from contracts import records
+from contracts import invariants, records
 from contracts.deployed import Contracts
 from contracts.genesis_state import GenesisState, write_genesis
 from contracts.host import frozen_value, invoke
-from contracts.kernel import members
+from contracts.invariants import Broken
+from contracts.kernel import members, pauses, schedule
 from contracts.kernel.codes import refuse
 from contracts.kernel.layout import Row
-from contracts.kernel.scope import Scope
+from contracts.kernel.schedule import ScheduledCall
+from contracts.kernel.scope import EVENT_BYTES, Scope
 from contracts.language.faults import ContractError, OutOfFuel
 from contracts.language.fuel import Meter
 from contracts.language.kernel_interface import Plain
 from contracts.records import ResultRow, decode_row, encode_row
 from state import merkle
+from state.address import contract_address
 from state.block import Block
 from state.codec import Value
 from state.digest import NO_DIGEST
 from state.overlay import Overlay
 from state.parameters import ChainParameters
-from state.receipt import OK, Receipt
+from state.receipt import OK, Event, Receipt
 from state.transaction import Body, Call, Transaction
 from state.validators import ValidatorSet
 from state.world import HEIGHT_BEFORE_GENESIS, World
@@ -56,6 +59,10 @@ class BlockResult:
     next_validators: ValidatorSet
     """V(height + L)."""
     fuel_used: int
+    runs: int
+    """How many of the receipts, the first ones, are of scheduled calls."""
+    next_due_ms: int | None
+    """When the first scheduled call that is pending now is to run; None if none is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +74,46 @@ class Outcome:
     """Addresses whose history it stands in, without repeats."""
     authorities: tuple[tuple[str, bool], ...]
     """Accounts whose policy was asked for, and whether the keys meet it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """How the calls of a transaction or a run ended."""
+
+    code: str
+    message: str
+    results: tuple[Value, ...]
+    events: tuple[Event, ...]
+
+
+class _Record:
+    """What a block leaves beside the state: receipts in order, their leaves, and the rows that reads need."""
+
+    __slots__ = ("failed_count", "fuel_used", "height", "leaves", "overlay", "receipts", "rows", "time_ms")
+
+    def __init__(self, height: int, time_ms: int, overlay: Overlay[Row]) -> None:
+        self.height = height
+        self.time_ms = time_ms
+        self.overlay = overlay
+        self.receipts: list[Receipt] = []
+        self.leaves: list[bytes] = []
+        self.rows: dict[bytes, bytes | None] = {}
+        self.fuel_used = 0
+        self.failed_count = 0
+
+    def add(self, outcome: Outcome) -> bytes:
+        """Add the outcome of what has just run, and give its receipt's position."""
+        receipt = outcome.receipt
+        at = records.position(self.height, len(self.receipts))
+        leaf, self.rows[records.receipt_key(at)] = records.encoded_receipt(receipt)
+        self.receipts.append(receipt)
+        self.leaves.append(leaf)
+        self.fuel_used += receipt.fuel_used
+        self.failed_count += not receipt.is_ok
+        for address in outcome.touched:
+            self.rows[records.history_key(address, at)] = receipt.transaction_id
+        self.rows.update(records.statement_rows(self.overlay, receipt.events, at, self.time_ms))
+        return at
 
 
 class Executor:
@@ -101,31 +148,92 @@ class Executor:
         height, time_ms = block.height, block.header.timestamp_ms
         self._assert_next(block, transactions)
         overlay = self.overlay()
-        receipts: list[Receipt] = []
-        leaves: list[bytes] = []
-        rows: dict[bytes, bytes | None] = {}
-        fuel_used = failed_count = 0
-        for index, transaction in enumerate(transactions):
-            at = records.position(height, index)
-            outcome = self.judge(overlay, transaction.body, transaction.id, len(transaction.encoded), height, time_ms)
-            receipt = outcome.receipt
-            leaf, row = records.encoded_receipt(receipt)
-            receipts.append(receipt)
-            leaves.append(leaf)
-            fuel_used += receipt.fuel_used
-            failed_count += not receipt.is_ok
-            rows[records.receipt_key(at)] = row
-            for address in outcome.touched:
-                rows[records.history_key(address, at)] = transaction.id
+        record = _Record(height, time_ms, overlay)
+        carried_ms = self._run_scheduled(overlay, record, height, time_ms)
+        runs = len(record.receipts)
+        for transaction in transactions:
+            record.add(
+                self.judge(overlay, transaction.body, transaction.id, len(transaction.encoded), height, time_ms)
+            )
         next_validators = members.validators_at(overlay, height + self.parameters.execution_lag)
         assert next_validators is not None, "the sets from now on are known"
-        receipts_root = merkle.root(leaves)
+        receipts, rows, fuel_used = tuple(record.receipts), record.rows, record.fuel_used
+        receipts_root = merkle.root(record.leaves)
         result = ResultRow(
-            block.digest, receipts_root, self.world.root, time_ms, len(receipts), failed_count, fuel_used
+            block.digest,
+            receipts_root,
+            self.world.root,
+            time_ms,
+            len(receipts),
+            record.failed_count,
+            fuel_used,
+            runs,
+            carried_ms,
         )
         rows[records.result_key(height)] = result.encode()
+        next_due_ms = schedule.first_due_ms(overlay)
         root = self._commit(height, block.digest, overlay, rows)
-        return BlockResult(height, block.digest, tuple(receipts), receipts_root, root, next_validators, fuel_used)
+        return BlockResult(
+            height, block.digest, receipts, receipts_root, root, next_validators, fuel_used, runs, next_due_ms
+        )
+
+    def next_due_ms(self) -> int | None:
+        """When the first scheduled call that is pending is to run; None if none is."""
+        return schedule.first_due_ms(self.overlay())
+
+    def _run_scheduled(self, overlay: Overlay[Row], record: "_Record", height: int, time_ms: int) -> int | None:
+        """Run what is due, as far as the block has room; gives the due time of the first call that it has none for.
+
+        What is scheduled meanwhile waits for the next block, so that a block's runs are known when it begins.
+        """
+        parameters = self.parameters
+        numbers, carried_ms = schedule.due(
+            overlay, time_ms, parameters.schedule_calls_max, parameters.schedule_fuel_max
+        )
+        for number in numbers:
+            call = schedule.take(overlay, number)
+            if call is None:
+                continue
+            if pauses.is_paused(overlay, call.contract) and not self._unwinds(overlay, call):
+                schedule.put_off(overlay, number, call)
+                continue
+            outcome = self._run(overlay, number, call, height, time_ms)
+            if not pauses.is_paused(overlay, call.contract):
+                schedule.release_waiting(overlay, call.contract, schedule.FOLLOWING_MAX)
+            at = record.add(outcome)
+            record.rows[records.run_key(outcome.receipt.transaction_id)] = at
+        return carried_ms
+
+    def _run(
+        self, overlay: Overlay[Row], number: int, call: ScheduledCall, height: int, time_ms: int
+    ) -> Outcome:
+        """One run of a scheduled call, which is out of the queue, and what follows if it fails."""
+        address = contract_address(self.parameters.address_prefix, call.contract)
+        identity = schedule.run_id(self.chain_id, number, call.attempts + 1)
+        meter = Meter(call.fuel)
+        scope = Scope(overlay, self.parameters.address_prefix, height, time_ms, identity, address, (), meter)
+        started = schedule.run_event(number, call)
+        scope.record(started, EVENT_BYTES)
+
+        def act() -> tuple[Value, ...]:
+            meter.charge(TRANSACTION_FUEL)
+            deployed = self.contracts.find(overlay, call.contract)
+            assert deployed is not None, "a contract that has scheduled a call is there"
+            value = invoke(scope, self.contracts, deployed, call.method, [call.argument], address)
+            frozen_value(value)
+            return (value,)
+
+        ended = self._attempt(scope, act)
+        events = ended.events
+        if ended.code != OK:
+            events = (started, *events, schedule.put_back(overlay, number, call, time_ms))
+        receipt = Receipt(identity, ended.code, ended.message, meter.used, ended.results, events)
+        return Outcome(receipt, tuple({address: None, **scope.touched} if receipt.is_ok else (address,)), ())
+
+    def _unwinds(self, overlay: Overlay[Row], call: ScheduledCall) -> bool:
+        deployed = self.contracts.find(overlay, call.contract)
+        method = None if deployed is None else deployed.compiled.actions.get(call.method)
+        return method is not None and method.unwinds
 
     def judge(
         self,
@@ -151,30 +259,49 @@ class Executor:
             meter,
             assumes_authority=assumes_authority,
         )
-        savepoint = overlay.savepoint()
         admitted = False
-        try:
+
+        def act() -> tuple[Value, ...]:
+            nonlocal admitted
             _admit(scope, body)
             admitted = True
             meter.charge(TRANSACTION_FUEL + KEY_FUEL * len(body.keys) + BYTE_FUEL * size)
             results = tuple([self._call(scope, call) for call in body.calls])
+            if scope.decided:
+                self._carry_out(scope)
+            return results
+
+        ended = self._attempt(scope, act)
+        # Who did not agree is not charged, and a stranger writes nothing into anybody's history.
+        fuel_used = meter.used if admitted else 0
+        receipt = Receipt(transaction_id, ended.code, ended.message, fuel_used, ended.results, ended.events)
+        touched = {**_senders(body), **scope.touched} if receipt.is_ok else _senders(body) if admitted else {}
+        return Outcome(receipt, tuple(touched), scope.authorities)
+
+    def _attempt(self, scope: Scope, act: Callable[[], tuple[Value, ...]]) -> "_Ended":
+        """Do ``act`` whole or not at all, with the invariants of every contract that runs in it."""
+        overlay = scope.overlay
+        savepoint = overlay.savepoint()
+        broken: Broken | None = None
+        try:
+            results = act()
+            invariants.check(scope, self.contracts)
             scope.settle()
         except ContractError as error:
             # A contract may choose any code, but not the one that says that all went well.
             code, message = ("fault" if error.code == OK else error.code), error.message
+            broken = error if isinstance(error, Broken) else None
         except OutOfFuel:
-            code, message = "out_of_fuel", f"the fuel limit of {body.fuel_limit} was reached"
+            code, message = "out_of_fuel", f"the fuel limit of {scope.meter.fuel} was reached"
         except BaseException:
             overlay.rollback(savepoint)
             raise
         else:
             overlay.release(savepoint)
-            receipt = Receipt(transaction_id, OK, "", meter.used, results, tuple(scope.events))
-            return Outcome(receipt, tuple({**_senders(body), **scope.touched}), tuple(scope.agreed.items()))
+            return _Ended(OK, "", results, tuple(scope.events))
         overlay.rollback(savepoint)
-        # Who did not agree is not charged, and a stranger writes nothing into anybody's history.
-        receipt = Receipt(transaction_id, code, message, meter.used if admitted else 0, (), ())
-        return Outcome(receipt, tuple(_senders(body)) if admitted else (), tuple(scope.agreed.items()))
+        events = () if broken is None else (pauses.pause(overlay, broken.contract, broken.invariant, scope.height),)
+        return _Ended(code, message, (), events)
 
     def overlay(self) -> Overlay[Row]:
         """A fresh overlay on the state as it is."""
@@ -190,6 +317,18 @@ class Executor:
         value = invoke(scope, self.contracts, deployed, call.method, arguments, scope.sender)
         frozen_value(value)
         return value
+
+    def _carry_out(self, scope: Scope) -> None:
+        """Make the calls of the proposals that were decided, each in its account's name and by its will alone."""
+        own = scope.sender, scope.agreed
+        try:
+            for account, calls in scope.decided:
+                scope.sender, scope.acts_as, scope.agreed = account, account, {}
+                scope.touched[account] = None
+                for call in calls:
+                    self._call(scope, call)
+        finally:
+            (scope.sender, scope.agreed), scope.acts_as = own, ""
 
     def _read(self, key: bytes) -> Row | None:
         data = self.world.get(key)

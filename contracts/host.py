@@ -17,8 +17,13 @@ from contracts.kernel import (
     identity,
     layout,
     ledger,
+    limit_rules,
+    limits,
     members,
+    orders,
     pauses,
+    proposals,
+    refusals,
     rekeying,
     schedule,
     sealed,
@@ -261,9 +266,43 @@ def _business_day(scope: Scope, calendar: str, day: int, roll: str) -> int:
     return dates.business_day(calendar, day, roll)
 
 
+def _proposal_info(scope: Scope, proposal: str) -> Plain:
+    account, calls, expires_ms, status, approvals, weight, threshold = proposals.shown(scope, proposal)
+    return [account, calls, expires_ms, status, list(approvals), weight, threshold]
+
+
+def _open_proposals(scope: Scope, account: str) -> Plain:
+    return list(proposals.open_proposals(scope, account))
+
+
+def _order_info(scope: Scope, order: int) -> Plain:
+    return cast(Plain, orders.info(scope, order))
+
+
+def _orders_on(scope: Scope, subject: str, first: int, limit: int) -> Plain:
+    return list(orders.on(scope, subject, first, limit))
+
+
+def _freezes_on(scope: Scope, subject: str) -> Plain:
+    return cast(Plain, orders.freezes_on(scope, subject))
+
+
+def _limits_in_force(scope: Scope, asset: str, risk_class: str) -> Plain:
+    return [[*pair] for pair in limit_rules.limits_in_force(scope, asset, risk_class)]
+
+
+def _corridor_in_force(scope: Scope, asset: str, origin: str, to: str) -> Plain:
+    return [[*pair] for pair in limit_rules.corridor_in_force(scope, asset, origin, to)]
+
+
+def _limits_left(scope: Scope, asset: str, account: str) -> Plain:
+    return [[name, amount] for name, amount in limits.left(scope, asset, account).items()]
+
+
 LEDGER: Final[Mapping[str, Callable[..., Plain]]] = {
     "transfer": ledger.transfer,
     "journal": ledger.journal,
+    "journal_refusal": refusals.journal_refusal,
     "mint": ledger.mint,
     "burn": ledger.burn,
     "balance": _balance,
@@ -292,6 +331,11 @@ LEDGER: Final[Mapping[str, Callable[..., Plain]]] = {
     "cancel_recovery": rekeying.cancel_recovery,
     "finish_recovery": rekeying.finish_recovery,
     "recovery_due_ms": rekeying.recovery_due_ms,
+    "propose": proposals.propose,
+    "approve": proposals.approve,
+    "withdraw_proposal": proposals.withdraw,
+    "proposal_info": _proposal_info,
+    "open_proposals": _open_proposals,
     "create_money": assets.create_money,
     "create_asset": assets.create_asset,
     "authorise_supply": assets.authorise_supply,
@@ -334,5 +378,22 @@ LEDGER: Final[Mapping[str, Callable[..., Plain]]] = {
     "cancel_schedule": schedule.cancel,
     "schedule_status": schedule.status,
     "resume_schedule": schedule.resume_call,
+    "order_freeze": orders.propose_freeze,
+    "order_release": orders.propose_release,
+    "order_transfer": orders.propose_transfer,
+    "approve_order": orders.approve,
+    "withdraw_order": orders.withdraw,
+    "order_info": _order_info,
+    "orders_on": _orders_on,
+    "freezes_on": _freezes_on,
+    "set_limits": limit_rules.set_limits,
+    "cap_limits": limit_rules.cap_limits,
+    "set_corridor": limit_rules.set_corridor,
+    "cap_corridor": limit_rules.cap_corridor,
+    "set_jurisdictions": limit_rules.set_jurisdictions,
+    "refuse_jurisdictions": limit_rules.refuse_jurisdictions,
+    "limits_in_force": _limits_in_force,
+    "corridor_in_force": _corridor_in_force,
+    "limits_left": _limits_left,
 }
 """Function of LEDGER_FUNCTIONS → the kernel's. A test holds the two tables to each other."""

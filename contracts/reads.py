@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import cast
 
-from contracts import records
+from contracts import records, statements
 from contracts.answers import (
     Account,
     Audit,
@@ -19,6 +19,7 @@ from contracts.answers import (
     QueryResult,
     ReceiptProof,
     Simulation,
+    StatementPage,
 )
 from contracts.executor import Executor
 from contracts.host import invoke
@@ -51,6 +52,7 @@ __all__ = [
     "Reads",
     "ReceiptProof",
     "Simulation",
+    "StatementPage",
 ]
 
 QUERY_FUEL = 10_000_000
@@ -156,6 +158,19 @@ class Reads:
         entries = tuple(HistoryEntry(*records.place(key[len(start) :]), value) for key, value in found[:limit])
         return entries, found[limit - 1][0][len(start) :] if len(found) > limit else None
 
+    def statement(
+        self, address: str, asset: str, from_ms: int, to_ms: int, cursor: bytes | None = None, limit: int = 100
+    ) -> StatementPage:
+        """A page of the account's statement of one asset: see ``contracts.statements``.
+
+        :raises Invalid: UNKNOWN account or asset, MALFORMED for a cursor that is none.
+        """
+        for key, what in ((layout.account_key(address), "account has that address"),
+                          (layout.asset_key(asset), "asset has that id")):  # fmt: skip
+            if self._world.get(key) is None:
+                raise Invalid(Reason.UNKNOWN, f"no {what}")
+        return statements.statement(self._world, address, asset, from_ms, to_ms, cursor, limit)
+
     def member(self, identity: str) -> MemberRow | None:
         """The member's row: legal name, LEI, jurisdiction, role, address, vote key, node key."""
         return cast(MemberRow | None, self._row(layout.member_key(identity)))
@@ -182,7 +197,7 @@ class Reads:
         row = cast(ContractRow | None, self._row(layout.contract_key(name)))
         if row is None:
             raise Invalid(Reason.UNKNOWN, f"no contract is named {name}")
-        return ContractInfo(name, *row)
+        return ContractInfo(name, *row, self._row(layout.paused_key(name)) is not None)
 
     def contract_abi(self, name: str) -> tuple[bytes, str]:
         """The contract's ABI as JSON text, and its source. :raises Invalid: UNKNOWN."""
@@ -200,6 +215,13 @@ class Reads:
         if row is None:
             raise Invalid(Reason.UNKNOWN, f"there is no receipt {index} at height {height}")
         return _receipt_of(row)
+
+    def run_place(self, identity: bytes) -> tuple[int, int]:
+        """Height and index of the receipt of a scheduled call's run. :raises Invalid: UNKNOWN."""
+        row = self._world.extra_get(records.run_key(identity))
+        if row is None:
+            raise Invalid(Reason.UNKNOWN, "there is no receipt with that id")
+        return records.place(row)
 
     def receipt_proof(self, height: int, index: int) -> ReceiptProof:
         """The receipt with its inclusion proof. :raises Invalid: UNKNOWN."""
@@ -243,7 +265,7 @@ class Reads:
         start = records.receipt_key(records.position(max(height, 0), index))
         found = self._world.extra_scan(start, _above(b"receipt/"), scan_max + 1)
         entries: list[EventEntry] = []
-        times: dict[int, int] = {}
+        results: dict[int, ResultRow] = {}
         for key, row in found[:scan_max]:
             height, index = records.place(key[len(b"receipt/") :])
             skip = first if (height, index) == cursor[:2] else 0
@@ -253,10 +275,11 @@ class Reads:
                     continue
                 if len(entries) == limit:
                     return EventPage(tuple(entries), (height, index, event_index), False)
-                if height not in times:
-                    times[height] = self.result(height).time_ms
+                if height not in results:
+                    results[height] = self.result(height)
+                result, event = results[height], _event_of(value)
                 entries.append(
-                    EventEntry(height, index, event_index, times[height], _id_of(leaf), _event_of(value))
+                    EventEntry(height, index, event_index, result.time_ms, _id_of(leaf), event, index < result.runs)
                 )
         if len(found) > scan_max:
             return EventPage(tuple(entries), (*records.place(found[scan_max][0][len(b"receipt/") :]), 0), False)
@@ -315,7 +338,7 @@ def _above(prefix: bytes) -> bytes:
 
 
 def _receipt_of(row: bytes) -> Receipt:
-    return Receipt.from_value(_listed(decode_row(row)))
+    return Receipt.from_value(records.listed(decode_row(row)))
 
 
 def _id_of(leaf: bytes) -> bytes:
@@ -323,12 +346,7 @@ def _id_of(leaf: bytes) -> bytes:
 
 
 def _event_of(value: Row3) -> Event:
-    return Event.from_value(_listed(value))
-
-
-def _listed(item: Item) -> Value:
-    """Lists for tuples, as what came over the wire would have them."""
-    return [_listed(inner) for inner in item] if type(item) is tuple else item
+    return Event.from_value(records.listed(value))
 
 
 def _matches(value: Row3, contract: str | None, name: str | None, account: str | None) -> bool:

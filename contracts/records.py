@@ -5,23 +5,33 @@ None of these rows is under the state root. Receipts are under the receipts root
     key                                            value
     receipt/<height, 8><index, 4>                  Receipt.to_value, packed
     history/<address>/<height, 8><index, 4>        transaction id; sender, fuel payer and everyone whose money moved
+    statement/<address>/<asset>/<height, 8><index, 4>   [ms, available and held together after the transaction]; for
+                                                    each (address, asset) in legs of its events
     holding/<address>/<asset>                      nothing: the account has a balance of the asset
     deployed/<contract>                            nothing: the contract is there
+    run/<id>                                       position of the receipt of a scheduled call's run
     result/<height, 8>                             [block digest, receipts root, state root of the height before,
-                                                    ms, receipts, failed receipts, fuel used]
+                                                    ms, receipts, failed receipts, fuel used, runs of scheduled calls,
+                                                    due time of the first that had to wait?]
+
+A block's receipts are those of scheduled calls in the order in which they ran, then those of its transactions in the
+block's order.
 
 Integers are big end first, so that rows stand in the order of the chain.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
 import msgpack
 
-from contracts.kernel.layout import Row
+from contracts.kernel.layout import EMPTY_BALANCE, SUPPLY, BalanceRow, Item, Row, balance_key
+from contracts.kernel.scope import LEDGER
 from state import merkle
 from state.codec import Value
-from state.receipt import RECEIPT_VERSION, Receipt
+from state.overlay import Overlay
+from state.receipt import RECEIPT_VERSION, Event, Receipt
 
 HEIGHT_BYTES = 8
 INDEX_BYTES = 4
@@ -50,6 +60,10 @@ class ResultRow:
     """Receipts."""
     failed_count: int
     fuel_used: int
+    runs: int = 0
+    """How many of the receipts, the first ones, are of scheduled calls."""
+    carried_ms: int | None = None
+    """When the first scheduled call was due that had no room in the block; None: all that was due has run."""
 
     def encode(self) -> bytes:
         """The row's value."""
@@ -62,16 +76,15 @@ class ResultRow:
                 self.count,
                 self.failed_count,
                 self.fuel_used,
+                self.runs,
+                self.carried_ms,
             ]
         )
 
     @classmethod
     def decode(cls, data: bytes) -> "ResultRow":
         """What ``encode`` gave."""
-        digest, receipts_root, root, time_ms, count, failed, fuel = cast(
-            "tuple[bytes, bytes, bytes, int, int, int, int]", decode_row(data)
-        )
-        return cls(digest, receipts_root, root, time_ms, count, failed, fuel)
+        return cls(*cast("tuple[bytes, bytes, bytes, int, int, int, int, int, int | None]", decode_row(data)))
 
 
 def encode_row(row: Value) -> bytes:
@@ -102,6 +115,10 @@ def history_key(address: str, at: bytes) -> bytes:
     return f"history/{address}/".encode() + at
 
 
+def statement_key(address: str, asset: str, at: bytes) -> bytes:
+    return f"statement/{address}/{asset}/".encode() + at
+
+
 def holding_key(address: str, asset: str) -> bytes:
     return f"holding/{address}/{asset}".encode()
 
@@ -110,8 +127,29 @@ def deployed_key(contract: str) -> bytes:
     return f"deployed/{contract}".encode()
 
 
+def run_key(identity: bytes) -> bytes:
+    return b"run/" + identity
+
+
 def result_key(height: int) -> bytes:
     return b"result/" + height.to_bytes(HEIGHT_BYTES, "big")
+
+
+def legs_of(event: Event) -> list[list[Value]]:
+    """What the event moved, leg by leg: [asset, address, change]. The kernel's events that move money end with it."""
+    if event.contract == LEDGER and event.fields and event.fields[-1][0] == "legs":
+        return cast("list[list[Value]]", event.fields[-1][1])
+    return []
+
+
+def statement_rows(
+    overlay: Overlay[Row], events: Sequence[Event], at: bytes, time_ms: int
+) -> Iterator[tuple[bytes, bytes]]:
+    """The statement rows of a transaction that has just run: what it moved, with the balances as they are now."""
+    places = {(leg[1], leg[0]): None for event in events for leg in legs_of(event) if leg[1] != SUPPLY}
+    for address, asset in cast("dict[tuple[str, str], None]", places):
+        free, held = cast(BalanceRow, overlay.get(balance_key(address, asset)) or EMPTY_BALANCE)
+        yield statement_key(address, asset, at), encode_row([time_ms, free + held])
 
 
 def encoded_receipt(receipt: Receipt) -> tuple[bytes, bytes]:
@@ -129,6 +167,11 @@ def encoded_receipt(receipt: Receipt) -> tuple[bytes, bytes]:
 def leaf_of(row: bytes) -> bytes:
     """The leaf of the receipts tree in a receipt's row."""
     return cast(bytes, decode_row(row)[0])
+
+
+def listed(item: Item) -> Value:
+    """Lists for tuples, as what came over the wire would have them."""
+    return [listed(inner) for inner in item] if type(item) is tuple else item
 
 
 def index_changes(changes: dict[bytes, Row | None]) -> dict[bytes, bytes | None]:

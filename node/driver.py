@@ -14,6 +14,7 @@ from consensus import messages
 from consensus.replica import Replica
 from node import seams
 from node.admission import Admitted, Door
+from node.agenda import Agenda
 from node.catchup import CatchUp, Fetched
 from node.chain import Chain
 from node.delivery import Delivery
@@ -42,6 +43,9 @@ from state.votes import Checkpoint
 HEARTBEATS_MISSED = 2
 """After this many heartbeats without a block a replica takes it that there is work for its view timer."""
 
+SCHEDULED_WORK = "scheduled work"
+"""Name of the timer that runs until the next scheduled call is due."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -56,6 +60,8 @@ class Parts:
     signer: Signer | None
     """None for an observer."""
     executed_height: int
+    next_due_ms: int | None
+    """When the first scheduled call is to run, by the state after that height; None if none is."""
     kept_bodies: Sequence[Transaction]
     """As ``start.kept_bodies`` gives them."""
     clock: Clock
@@ -92,6 +98,10 @@ class Driver:
         self.recorder = Recorder(
             parts.journal, parts.signer, parts.chain, parts.validators, self.timers, self.delivery.bodies
         )
+        self._agenda = Agenda(
+            parts.clock, parts.next_due_ms, lambda: not self._executing and self.delivery.undelivered == 0
+        )
+        self._watched_ms: int | None = None
         self._server = Server(parts.chain, self.door, parts.network, parts.clock)
         self.proposer = Proposer(
             parts.chain_id,
@@ -100,6 +110,7 @@ class Driver:
             parts.pool,
             parts.clock,
             self.timers,
+            self._agenda,
             lambda: self.delivery.undelivered == 0,
             self._propose,
         )
@@ -174,6 +185,7 @@ class Driver:
         }
 
     def _turn(self) -> None:
+        self._watch_schedule()
         self._report_work()
         self.proposer.consider()
         while (ready := self._replica.ready()) is not core.NOTHING:
@@ -244,6 +256,7 @@ class Driver:
         block = self._executing.pop(event.height)
         self._executed_height = event.height
         outcome = event.outcome
+        self._agenda.executed(block.header.timestamp_ms, event.next_due_ms)
         self._chain.put_outcome(event.height, outcome)
         self._parts.validators.executed(event.height, outcome.validators)
         checkpoint = Checkpoint(
@@ -380,7 +393,11 @@ class Driver:
         self._replica.step(proposal)
 
     def _report_work(self) -> None:
-        has_work = len(self._parts.pool) > 0 or self.proposer.is_overdue(HEARTBEATS_MISSED)
+        has_work = (
+            len(self._parts.pool) > 0
+            or self._agenda.wait_ms() == 0
+            or self.proposer.is_overdue(HEARTBEATS_MISSED)
+        )
         if has_work != self._had_work:
             self._had_work = has_work
             self._replica.step(core.WorkChanged(has_work))
@@ -388,6 +405,15 @@ class Driver:
     def _watch_heartbeat(self) -> None:
         """Wakes the driver now and then, so that a primary who owes a heartbeat is noticed."""
         self.timers.set("watch heartbeat", max(self._parts.pace.heartbeat_ms, 1), self._watch_heartbeat)
+
+    def _watch_schedule(self) -> None:
+        """Wakes the driver when scheduled work falls due: then it is work like any other, and somebody owes a block."""
+        wait_ms, due_ms = self._agenda.wait_ms(), self._agenda.next_due_ms
+        if not wait_ms or wait_ms > self._parts.pace.heartbeat_ms:
+            return  # Later than the next look anyway.
+        if due_ms != self._watched_ms or not self.timers.is_running(SCHEDULED_WORK):
+            self._watched_ms = due_ms
+            self.timers.set(SCHEDULED_WORK, wait_ms, lambda: None)
 
     def _set_timer(self, wanted: core.SetTimer) -> None:
         timer = wanted.timer

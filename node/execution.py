@@ -87,7 +87,8 @@ class InlineExecution:
 
 def opened_of(executor: Executor) -> Opened:
     """Where an executor's world stands."""
-    return Opened(executor.world.height, executor.world.block_digest, executor.world.root)
+    world = executor.world
+    return Opened(world.height, world.block_digest, world.root, executor.next_due_ms())
 
 
 def run_block(executor: Executor, block: Block, transactions: Sequence[Transaction]) -> Executed:
@@ -98,7 +99,10 @@ def run_block(executor: Executor, block: Block, transactions: Sequence[Transacti
     if block.height > executor.world.height:
         result = executor.execute(block, transactions)
         outcome = Outcome(result.state_root, result.receipts_root, result.next_validators)
-        return Executed(result.height, outcome, tuple(receipt.code for receipt in result.receipts))
+        codes = [receipt.code for receipt in result.receipts]
+        return Executed(
+            result.height, outcome, tuple(codes[result.runs :]), tuple(codes[: result.runs]), result.next_due_ms
+        )
     reads, height = Reads(executor), block.height
     noted = reads.result(height)
     if noted.block_digest != block.digest:
@@ -107,5 +111,8 @@ def run_block(executor: Executor, block: Block, transactions: Sequence[Transacti
             "start again: the node rebuilds its state from the chain."
         )
     validators = reads.validators(height + executor.parameters.execution_lag)
-    codes = tuple(reads.receipt(height, index).code for index in range(noted.count))
-    return Executed(height, Outcome(reads.state_root(height), noted.receipts_root, validators), codes)
+    codes = [reads.receipt(height, index).code for index in range(noted.count)]
+    outcome = Outcome(reads.state_root(height), noted.receipts_root, validators)
+    # Of the newest state, which is at that height or ahead of it: what is said for the last of them holds.
+    next_due_ms = executor.next_due_ms()
+    return Executed(height, outcome, tuple(codes[noted.runs :]), tuple(codes[: noted.runs]), next_due_ms)

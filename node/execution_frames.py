@@ -56,6 +56,8 @@ class Opened:
     """Last executed height, 0 after genesis."""
     block_digest: bytes
     state_root: bytes
+    next_due_ms: int | None
+    """When the first scheduled call is to run; None if none is pending."""
 
 
 def frame(sequence: int, second: str | int, payload: Value) -> bytes:

@@ -82,7 +82,7 @@ class ProcessExecution(asyncio.Protocol):
 
     def __init__(self, post: Callable[[Event], None]) -> None:
         """Use ``start``."""
-        self.opened = Opened(0, b"", b"")
+        self.opened = Opened(0, b"", b"", None)
         """Where the world state stood at the start."""
         self.process_id = 0
         self._post = post

@@ -103,7 +103,7 @@ class Node:
         self.history = ValidatorHistory(genesis.validators(), lag, self.chain)
         self.execution = await self._open_execution()
         self._closing.push_async_callback(self.execution.close)
-        executed_height = await self._replay(recovered)
+        executed_height, next_due_ms = await self._replay(recovered)
         self.chain.check_anchor()
         self.journal, journal_thread = open_journal(self._home.journal, self.inbox)
         self._closing.callback(self.journal.close)
@@ -127,6 +127,7 @@ class Node:
                 validators=self.history,
                 signer=signer,
                 executed_height=executed_height,
+                next_due_ms=next_due_ms,
                 kept_bodies=start.kept_bodies(self.chain, recovered),
                 clock=self.clock,
                 network=self.links,
@@ -172,14 +173,19 @@ class Node:
         self._closing.push_async_callback(verifier.close)
         return verifier
 
-    async def _replay(self, recovered: Recovered) -> int:
-        """Bring chain and world state to one height; that height. :raises Corrupt: they contradict each other."""
+    async def _replay(self, recovered: Recovered) -> tuple[int, int | None]:
+        """Bring chain and world state to one height; that height, and when the next scheduled call is to run.
+
+        :raises Corrupt: they contradict each other.
+        """
+        next_due_ms = self.execution.opened.next_due_ms
         replaying = start.replay(self.chain, recovered, self.history, self.execution.opened.height)
         try:
             block, transactions = next(replaying)
             while True:
                 noted = self.chain.outcome(block.height)
-                outcome = (await self.execution.replay(block, transactions)).outcome
+                executed = await self.execution.replay(block, transactions)
+                outcome, next_due_ms = executed.outcome, executed.next_due_ms
                 if noted is not None and noted != outcome:
                     raise Corrupt(
                         f"Executing block {block.height} again gives another state than it gave before. Delete "
@@ -191,7 +197,7 @@ class Node:
                 block, transactions = replaying.send(outcome)
         except StopIteration as finished:
             height: int = finished.value
-            return height
+            return height, next_due_ms
 
     def _signer(self, recovered: Recovered, vote_key: KeyPair | None) -> Signer | None:
         return None if vote_key is None else Signer(vote_key, self._chain_id, self.journal, recovered)

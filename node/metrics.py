@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
@@ -38,6 +38,7 @@ class Metrics(Collector):
     def __init__(self, readings: list[Reading]) -> None:
         self._readings = readings
         self._codes: Counter[str] = Counter()
+        self._run_codes: Counter[str] = Counter()
         self._registry = CollectorRegistry(auto_describe=False)
         self._finality = Histogram(
             "hansa_finality_seconds",
@@ -49,9 +50,8 @@ class Metrics(Collector):
 
     def executed(self, block: Block, event: Executed) -> None:
         """Count a block's receipts."""
-        for code in event.codes:
-            known = code in self._codes or len(self._codes) < CODES_MAX
-            self._codes[code if known else "other"] += 1
+        _count(self._codes, event.codes)
+        _count(self._run_codes, event.run_codes)
 
     def finalised(self, seconds: float) -> None:
         """One transaction of an own client is final."""
@@ -63,13 +63,23 @@ class Metrics(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
         """What Prometheus' registry asks for."""
-        codes = CounterMetricFamily("hansa_transactions", "Executed transactions by receipt code.", labels=["code"])
-        for code, count in sorted(self._codes.items()):
-            codes.add_metric([code], count)
-        yield codes
+        for name, text, counted in (
+            ("hansa_transactions", "Executed transactions by receipt code.", self._codes),
+            ("hansa_scheduled_runs", "Runs of scheduled calls by receipt code.", self._run_codes),
+        ):
+            codes = CounterMetricFamily(name, text, labels=["code"])
+            for code, count in sorted(counted.items()):
+                codes.add_metric([code], count)
+            yield codes
         for reading in self._readings:
             family = CounterMetricFamily if reading.is_total else GaugeMetricFamily
             yield family(reading.name, reading.help, value=reading.read())
+
+
+def _count(counted: Counter[str], codes: Iterable[str]) -> None:
+    for code in codes:
+        known = code in counted or len(counted) < CODES_MAX
+        counted[code if known else "other"] += 1
 
 
 def resident_bytes(process_id: int) -> int:

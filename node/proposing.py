@@ -1,5 +1,7 @@
 """Proposing: a block as soon as there is work and the pace allows, or a heartbeat when there is none.
 
+Work is what waits in the pool, and scheduled calls that have fallen due.
+
 Pace and heartbeat are this node's own policy: they decide when it proposes, never what is valid.
 """
 
@@ -7,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from consensus.events import ProposalReady, ProposalWanted
+from node.agenda import Agenda
 from node.pool import Pool
 from node.seams import Clock
 from node.timers import Timers
@@ -44,6 +47,7 @@ class Proposer:
         pool: Pool,
         clock: Clock,
         timers: Timers,
+        agenda: Agenda,
         is_settled: Callable[[], bool],
         propose: Callable[[ProposalReady], None],
     ) -> None:
@@ -54,6 +58,7 @@ class Proposer:
         self._pool = pool
         self._clock = clock
         self._timers = timers
+        self._agenda = agenda
         self._is_settled = is_settled
         self._propose = propose
         self._wanted: ProposalWanted | None = None
@@ -79,21 +84,24 @@ class Proposer:
         if wanted is None or not self._is_settled():
             return
         waited_ms = self._clock.monotonic_ms() - self._decided_at_ms
-        due_ms = 0 if wanted.urgent else self._due_ms()
-        if waited_ms < due_ms:
-            self._timers.set("propose", due_ms - waited_ms, self.consider)
+        wait_ms = 0 if wanted.urgent else self._wait_ms(waited_ms)
+        if wait_ms > 0:
+            self._timers.set("propose", wait_ms, self.consider)
             return
         self._wanted = None
         self._propose(ProposalReady(wanted.height, wanted.view, self._make(wanted)))
 
-    def _due_ms(self) -> int:
-        """How long after a decision the next block is due, by what is pending."""
-        pending = len(self._pool)
+    def _wait_ms(self, waited_ms: int) -> int:
+        """How long until the next block is due, by what is pending; ``waited_ms`` have passed since a decision."""
+        pending, pace = len(self._pool), self._pace
         if not pending:
-            return self._pace.heartbeat_ms
+            heartbeat_ms, scheduled_ms = pace.heartbeat_ms - waited_ms, self._agenda.wait_ms()
+            if scheduled_ms is None:
+                return heartbeat_ms
+            return min(heartbeat_ms, max(scheduled_ms, pace.pace_ms - waited_ms))
         if pending < BUSY_COUNT:
-            return self._pace.pace_ms
-        return max(self._pace.pace_ms, BUSY_PACE_MS if pending < LOADED_COUNT else LOADED_PACE_MS)
+            return pace.pace_ms - waited_ms
+        return max(pace.pace_ms, BUSY_PACE_MS if pending < LOADED_COUNT else LOADED_PACE_MS) - waited_ms
 
     def _make(self, wanted: ProposalWanted) -> Block:
         timestamp_ms = max(self._clock.now_ms(), wanted.parent_timestamp_ms + 1)

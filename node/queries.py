@@ -25,6 +25,7 @@ from p2p.peers import PeerStatus
 from rpc.backend import (
     AccountFact,
     BlockFact,
+    Cause,
     CheckpointFact,
     ContractAbi,
     ContractPage,
@@ -37,6 +38,7 @@ from rpc.backend import (
     QueryFact,
     ReceiptProofFact,
     SimulationFact,
+    StatementFact,
     StateProofFact,
     TransactionFact,
     TransactionStatus,
@@ -147,7 +149,9 @@ class NodeQueries:
             raise Invalid(Reason.UNKNOWN, f"there is no executed block of height {height} here")
         answer = await self._sources.execution.read(reads.BLOCK, height)
         decided = self._decided(height)
-        return BlockFact(decided.block, decided.certificate, answer.failed_count, answer.latest_height)
+        return BlockFact(
+            decided.block, decided.certificate, answer.failed_count, answer.latest_height, answer.scheduled
+        )
 
     async def block_by_digest(self, digest: bytes) -> BlockFact:
         height = self._chain.height_of(digest)
@@ -170,30 +174,44 @@ class NodeQueries:
     # ------------------------------------------------------------------------------------------------ transactions
 
     async def transaction(self, transaction_id: bytes) -> TransactionFact:
-        latest = self._latest.height
+        known = self._undecided(transaction_id)
+        if known is not None and known.status is TransactionStatus.UNKNOWN:
+            run = await self._run(transaction_id)
+            # It may have come or been decided while the execution was asked. Nothing is awaited from here on.
+            known = run or self._undecided(transaction_id)
+        if known is not None:
+            return known
         place = self._chain.place(transaction_id)
-        if place is None:
-            pending = self._sources.pool.get(transaction_id)
-            if pending is not None:
-                return TransactionFact(transaction_id, TransactionStatus.PENDING, latest, pending.encoded)
-            has_expired = self._sources.pool.has_expired(transaction_id)
-            status = TransactionStatus.EXPIRED if has_expired else TransactionStatus.UNKNOWN
-            return TransactionFact(transaction_id, status, latest)
+        assert place is not None, "what is not undecided has a place"
         height, index = place
         encoded = self._decided(height).transactions[index]
-        if height > latest:
+        found = await self._sources.execution.read(reads.RECEIPT, transaction_id, height, index)
+        return _transaction_fact(found, encoded, Cause.TRANSACTION)
+
+    def _undecided(self, transaction_id: bytes) -> TransactionFact | None:
+        """What is known of an id that no executed block lists, None for one that does."""
+        latest, pool = self._latest.height, self._sources.pool
+        place = self._chain.place(transaction_id)
+        if place is not None:
+            if place[0] <= latest:
+                return None
+            encoded = self._decided(place[0]).transactions[place[1]]
             return TransactionFact(transaction_id, TransactionStatus.PENDING, latest, encoded)
-        found = await self._sources.execution.read(reads.RECEIPT, height, index)
-        return TransactionFact(
-            transaction_id,
-            TransactionStatus.FINAL if found.receipt.is_ok else TransactionStatus.FAILED,
-            found.height,
-            encoded,
-            height,
-            index,
-            found.block_time_ms,
-            found.receipt,
-        )
+        pending = pool.get(transaction_id)
+        if pending is not None:
+            return TransactionFact(transaction_id, TransactionStatus.PENDING, latest, pending.encoded)
+        status = TransactionStatus.EXPIRED if pool.has_expired(transaction_id) else TransactionStatus.UNKNOWN
+        return TransactionFact(transaction_id, status, latest)
+
+    async def _run(self, identity: bytes) -> TransactionFact | None:
+        """The scheduled run of that id, None if there is none."""
+        try:
+            found = await self._sources.execution.read(reads.RECEIPT, identity, None, None)
+        except Invalid as refusal:
+            if refusal.reason is not Reason.UNKNOWN:
+                raise
+            return None
+        return _transaction_fact(found, None, Cause.SCHEDULE)
 
     async def status_of(self, transaction_id: bytes) -> TransactionStatus:
         """Where a transaction stands."""
@@ -222,6 +240,13 @@ class NodeQueries:
 
     async def account_history(self, address: str, cursor: bytes | None, limit: int) -> HistoryPage:
         return await self._sources.execution.read(reads.HISTORY, address, cursor, limit)
+
+    async def account_statement(
+        self, address: str, asset: str, from_ms: int, to_ms: int, cursor: bytes | None, limit: int
+    ) -> StatementFact:
+        return await self._sources.execution.read(
+            reads.STATEMENT, address, asset, from_ms, to_ms, cursor, limit
+        )
 
     async def contracts(self, cursor: bytes | None, limit: int) -> ContractPage:
         return await self._sources.execution.read(reads.CONTRACTS, cursor, limit)
@@ -255,9 +280,10 @@ class NodeQueries:
 
     async def receipt_proof(self, transaction_id: bytes) -> ReceiptProofFact:
         place = self._chain.place(transaction_id)
-        if place is None or place[0] > self._latest.height:
+        if place is not None and place[0] > self._latest.height:
             raise Invalid(Reason.UNKNOWN, "this node has no receipt of that transaction")
-        answer = await self._sources.execution.read(reads.RECEIPT_PROOF, *place)
+        height, index = (None, None) if place is None else place
+        answer = await self._sources.execution.read(reads.RECEIPT_PROOF, transaction_id, height, index)
         certificate = await self._certificate(answer.height)
         return ReceiptProofFact(answer.receipt, answer.index, answer.count, answer.proof, certificate)
 
@@ -298,6 +324,20 @@ class NodeQueries:
         else:
             self._blocks.move_to_end(height)
         return found
+
+
+def _transaction_fact(found: reads.ReceiptAnswer, encoded: bytes | None, cause: Cause) -> TransactionFact:
+    return TransactionFact(
+        found.receipt.transaction_id,
+        TransactionStatus.FINAL if found.receipt.is_ok else TransactionStatus.FAILED,
+        found.height,
+        encoded,
+        found.block_height,
+        found.index,
+        found.block_time_ms,
+        found.receipt,
+        cause,
+    )
 
 
 def _peer_fact(status: PeerStatus) -> PeerFact:

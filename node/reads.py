@@ -11,9 +11,11 @@ from typing import Generic, TypeVar
 
 from contracts.executor import Executor
 from contracts.reads import ContractInfo, Reads
+from contracts.records import ResultRow
 from rpc.backend import (
     AccountFact,
     BalanceFact,
+    Cause,
     ContractAbi,
     ContractFact,
     ContractPage,
@@ -22,8 +24,10 @@ from rpc.backend import (
     EventPage,
     HistoryEntry,
     HistoryPage,
+    MovementFact,
     QueryFact,
     SimulationFact,
+    StatementFact,
 )
 from state import codec
 from state.address import AddressType, decode_address
@@ -69,6 +73,9 @@ class ReceiptAnswer:
 
     height: int
     """Latest executed height."""
+    block_height: int
+    index: int
+    """Its place in the block: scheduled runs first, then the transactions."""
     block_time_ms: int
     receipt: Receipt
 
@@ -79,6 +86,8 @@ class BlockAnswer:
 
     latest_height: int
     failed_count: int
+    scheduled: tuple[bytes, ...]
+    """Ids of the runs of scheduled calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +150,25 @@ def _key(value: Value) -> Key:
 # ------------------------------------------------------------------------------------------------- transactions
 
 
-def _receipt(executor: Executor, height: int, index: int) -> ReceiptAnswer:
+def _receipt(executor: Executor, identity: bytes, height: int | None, entry_index: int | None) -> ReceiptAnswer:
+    """Of a transaction by its place among the block's entries, or of a scheduled run by its id alone."""
     reads = Reads(executor)
-    return ReceiptAnswer(executor.world.height, reads.result(height).time_ms, reads.receipt(height, index))
+    at, index = _place(reads, identity, height, entry_index)
+    return ReceiptAnswer(executor.world.height, at, index, reads.result(at).time_ms, reads.receipt(at, index))
 
 
-def _receipt_proof(executor: Executor, height: int, index: int) -> ReceiptProofAnswer:
-    proof = Reads(executor).receipt_proof(height, index)
+def _place(reads: Reads, identity: bytes, height: int | None, entry_index: int | None) -> tuple[int, int]:
+    """Height and index of a receipt. :raises Invalid: UNKNOWN."""
+    if height is None or entry_index is None:
+        return reads.run_place(identity)
+    return height, reads.result(height).runs + entry_index
+
+
+def _receipt_proof(
+    executor: Executor, identity: bytes, height: int | None, entry_index: int | None
+) -> ReceiptProofAnswer:
+    reads = Reads(executor)
+    proof = reads.receipt_proof(*_place(reads, identity, height, entry_index))
     return ReceiptProofAnswer(proof.height, proof.receipt, proof.index, proof.count, proof.proof)
 
 
@@ -160,7 +181,10 @@ def _simulate(executor: Executor, body: Value) -> SimulationFact:
 
 
 def _block(executor: Executor, height: int) -> BlockAnswer:
-    return BlockAnswer(executor.world.height, Reads(executor).result(height).failed_count)
+    reads = Reads(executor)
+    result = reads.result(height)
+    scheduled = tuple(reads.receipt(height, index).transaction_id for index in range(result.runs))
+    return BlockAnswer(executor.world.height, result.failed_count, scheduled)
 
 
 def _state_proof(executor: Executor, key: bytes) -> StateProofAnswer:
@@ -192,18 +216,47 @@ def _history(executor: Executor, address: str, cursor: bytes | None, limit: int)
     decode_address(executor.parameters.address_prefix, address)
     reads = Reads(executor)
     found, next_cursor = reads.history(address, cursor, limit)
-    times = {height: reads.result(height).time_ms for height in dict.fromkeys(entry.height for entry in found)}
+    results = {height: reads.result(height) for height in dict.fromkeys(entry.height for entry in found)}
     entries = tuple(
         HistoryEntry(
             entry.transaction_id,
             entry.height,
             entry.index,
-            times[entry.height],
+            results[entry.height].time_ms,
             reads.receipt(entry.height, entry.index).code,
+            _cause(results[entry.height], entry.index),
         )
         for entry in found
     )
     return HistoryPage(entries, next_cursor, executor.world.height)
+
+
+def _statement(
+    executor: Executor, address: str, asset: str, from_ms: int, to_ms: int, cursor: bytes | None, limit: int
+) -> StatementFact:
+    decode_address(executor.parameters.address_prefix, address)
+    page = Reads(executor).statement(address, asset, from_ms, to_ms, cursor, limit)
+    movements = tuple(
+        MovementFact(
+            entry.transaction_id,
+            entry.height,
+            entry.index,
+            entry.time_ms,
+            entry.change,
+            entry.balance,
+            entry.purpose,
+            entry.reference,
+            entry.contract,
+        )
+        for entry in page.movements
+    )
+    return StatementFact(
+        address, asset, page.opening, movements, page.closing, page.next_cursor, executor.world.height
+    )
+
+
+def _cause(result: ResultRow, index: int) -> Cause:
+    return Cause.SCHEDULE if index < result.runs else Cause.TRANSACTION
 
 
 # ----------------------------------------------------------------------------------------------------- contracts
@@ -230,7 +283,7 @@ def _contract_query(executor: Executor, name: str, method: str, arguments: bytes
 
 
 def _contract_fact(info: ContractInfo) -> ContractFact:
-    return ContractFact(info.name, info.address, info.interface, info.source_digest, info.deployed_height, paused=False)
+    return ContractFact(info.name, info.address, info.interface, info.source_digest, info.deployed_height, info.is_paused)
 
 
 # -------------------------------------------------------------------------------------------------------- events
@@ -254,9 +307,16 @@ def _events(
         page = reads.events(place, count, contract=contract, name=name, account=account, scan_max=EVENT_RECEIPTS_STEP)
         for entry in page.entries:
             size += len(entry.event.encode())
+            cause = Cause.SCHEDULE if entry.is_scheduled else Cause.TRANSACTION
             entries.append(
                 EventFact(
-                    entry.height, entry.time_ms, entry.transaction_id, entry.index, entry.event_index, entry.event
+                    entry.height,
+                    entry.time_ms,
+                    entry.transaction_id,
+                    entry.index,
+                    entry.event_index,
+                    entry.event,
+                    cause,
                 )
             )
         place, complete = page.next_cursor, page.complete
@@ -286,13 +346,14 @@ BLOCK = Read("block", BlockAnswer, _block)
 STATE_PROOF = Read("state_proof", StateProofAnswer, _state_proof)
 ACCOUNT = Read("account", AccountFact, _account)
 HISTORY = Read("history", HistoryPage, _history)
+STATEMENT = Read("statement", StatementFact, _statement)
 CONTRACTS = Read("contracts", ContractPage, _contracts)
 CONTRACT_ABI = Read("contract_abi", ContractAbi, _contract_abi)
 CONTRACT_QUERY = Read("contract_query", QueryFact, _contract_query)
 EVENTS = Read("events", EventPage, _events)
 
 _ALL: tuple[Read[object], ...] = (
-    *(RECEIPT, RECEIPT_PROOF, SIMULATE, BLOCK, STATE_PROOF, ACCOUNT, HISTORY),
+    *(RECEIPT, RECEIPT_PROOF, SIMULATE, BLOCK, STATE_PROOF, ACCOUNT, HISTORY, STATEMENT),
     *(CONTRACTS, CONTRACT_ABI, CONTRACT_QUERY, EVENTS),
 )
 READS: dict[str, Read[object]] = {read.name: read for read in _ALL}

@@ -91,7 +91,11 @@ class Executed:
     height: int
     outcome: Outcome
     codes: tuple[str, ...]
-    """Code of each receipt, in the block's order."""
+    """Code of each transaction's receipt, in the block's order."""
+    run_codes: tuple[str, ...]
+    """Code of each run of a scheduled call, in the order in which they ran."""
+    next_due_ms: int | None
+    """When the next scheduled call is to run; None if none is pending."""
 
 
 @dataclass(frozen=True, slots=True)

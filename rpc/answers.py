@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from rpc.backend import TransactionStatus
+from rpc.backend import Cause, TransactionStatus
 from rpc.certificates import CheckpointAnswer, CommitAnswer
 from rpc.text import Decimal, Hash, Hex
 
@@ -100,6 +100,9 @@ class BlockAnswer(msgspec.Struct, frozen=True):
     encoded_header: Hex
     certificate: CommitAnswer
     latest_height: Decimal
+    scheduled: tuple[Hash, ...] = ()
+    """Ids of the scheduled calls that ran in it: ``tx_get`` knows them. A block's receipts are theirs, in this order,
+    then those of ``transactions``."""
 
 
 class CheckpointProof(msgspec.Struct, frozen=True):
@@ -161,7 +164,8 @@ class TransactionAnswer(msgspec.Struct, frozen=True):
     block_time_ms: Decimal | None = None
     receipt: ReceiptAnswer | None = None
     transaction: Hex | None = None
-    """The bytes as they travelled."""
+    """The bytes as they travelled; null for a scheduled run, which nobody sent."""
+    cause: Cause = Cause.TRANSACTION
 
 
 class AuthorityAnswer(msgspec.Struct, frozen=True):
@@ -230,12 +234,46 @@ class HistoryAnswer(msgspec.Struct, frozen=True):
     index: Index
     block_time_ms: Decimal
     code: str
+    cause: Cause = Cause.TRANSACTION
 
 
 class HistoryPageAnswer(msgspec.Struct, frozen=True):
     """Newest first."""
 
     entries: tuple[HistoryAnswer, ...]
+    next_cursor: Hex | None
+    complete: bool
+    indexed_height: Decimal
+
+
+class MovementAnswer(msgspec.Struct, frozen=True):
+    """One leg that moved the account's money."""
+
+    hash: Hash
+    height: Decimal
+    index: Index
+    block_time_ms: Decimal
+    change: Decimal
+    """Minor units; below zero for what went out."""
+    balance: Decimal
+    """Right after it."""
+    purpose: str
+    reference: str
+    contract: str
+
+
+class StatementAnswer(msgspec.Struct, frozen=True):
+    """One page of a statement, oldest first, in minor units. Opening + changes = closing, of each page.
+
+    Balances are available and held together. The next page's opening is this page's closing; the first page's opening
+    and the last page's closing are the period's.
+    """
+
+    address: str
+    asset: str
+    opening: Decimal
+    movements: tuple[MovementAnswer, ...]
+    closing: Decimal
     next_cursor: Hex | None
     complete: bool
     indexed_height: Decimal
@@ -327,6 +365,7 @@ class EventEntry(msgspec.Struct, frozen=True):
     transaction_index: Index
     event_index: Index
     event: EventAnswer
+    cause: Cause = Cause.TRANSACTION
 
 
 class EventsPage(msgspec.Struct, frozen=True):

@@ -153,6 +153,15 @@ class ValidatorsFact:
     validators: ValidatorSet
 
 
+class Cause(StrEnum):
+    """Why something was executed."""
+
+    TRANSACTION = "transaction"
+    """Somebody sent it."""
+    SCHEDULE = "schedule"
+    """A contract had scheduled it, and its time had come."""
+
+
 @dataclass(frozen=True, slots=True)
 class BlockFact:
     """A decided and executed block."""
@@ -161,8 +170,10 @@ class BlockFact:
     certificate: Certificate
     """A commit certificate of it."""
     failed_count: int
-    """How many of its transactions failed."""
+    """How many of its receipts say so: transactions and scheduled runs that failed."""
     latest_height: int
+    scheduled: tuple[bytes, ...] = ()
+    """Ids of the runs of scheduled calls, in order; their receipts stand before those of the transactions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,9 +208,10 @@ class TransactionFact:
     height: int | None = None
     """Height of its block; this and what follows only when final or failed."""
     index: int | None = None
-    """Its place in the block."""
+    """Its receipt's place in the block: scheduled runs first, then the transactions."""
     block_time_ms: int | None = None
     receipt: Receipt | None = None
+    cause: Cause = Cause.TRANSACTION
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +255,7 @@ class AccountFact:
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """A transaction that touched an account: as its sender, or by moving its money."""
+    """A transaction or a scheduled run that touched an account: as its sender, or by moving its money."""
 
     transaction_id: bytes
     height: int
@@ -251,6 +263,7 @@ class HistoryEntry:
     block_time_ms: int
     code: str
     """Code of the receipt."""
+    cause: Cause = Cause.TRANSACTION
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +271,38 @@ class HistoryPage:
     """Newest first."""
 
     entries: tuple[HistoryEntry, ...]
+    next_cursor: bytes | None
+    indexed_height: int
+
+
+@dataclass(frozen=True, slots=True)
+class MovementFact:
+    """One leg that moved an account's money."""
+
+    transaction_id: bytes
+    height: int
+    index: int
+    block_time_ms: int
+    change: int
+    balance: int
+    """Right after it, available and held together."""
+    purpose: str
+    reference: str
+    contract: str
+    """Name of the contract that had it done."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatementFact:
+    """An account's movements of one asset, oldest first. Opening + movements = closing."""
+
+    address: str
+    asset: str
+    opening: int
+    """Before the first movement of this page."""
+    movements: tuple[MovementFact, ...]
+    closing: int
+    """After the last movement of this page."""
     next_cursor: bytes | None
     indexed_height: int
 
@@ -329,7 +374,7 @@ class ReceiptProofFact:
 
     receipt: Receipt
     index: int
-    """The transaction's place in the block."""
+    """The receipt's place in the block: scheduled runs first, then the transactions."""
     count: int
     """Receipts of the block."""
     proof: tuple[bytes, ...]
@@ -349,6 +394,7 @@ class EventFact:
     event_index: int
     """Its place among the events of its receipt."""
     event: Event
+    cause: Cause = Cause.TRANSACTION
 
 
 @dataclass(frozen=True, slots=True)
@@ -415,6 +461,11 @@ class Queries(Protocol):
 
     async def account_history(self, address: str, cursor: bytes | None, limit: int) -> HistoryPage:
         """:raises Invalid: BAD_ADDRESS; MALFORMED for a cursor that is none."""
+
+    async def account_statement(
+        self, address: str, asset: str, from_ms: int, to_ms: int, cursor: bytes | None, limit: int
+    ) -> StatementFact:
+        """:raises Invalid: BAD_ADDRESS; UNKNOWN account or asset; MALFORMED for a cursor that is none."""
 
     async def contracts(self, cursor: bytes | None, limit: int) -> ContractPage:
         """:raises Invalid: MALFORMED for a cursor that is none."""

@@ -68,6 +68,7 @@ def block(fact: backend.BlockFact) -> answers.BlockAnswer:
         encoded_header=hex_of(fact.block.encoded_header),
         certificate=commit_answer(fact.certificate),
         latest_height=str(fact.latest_height),
+        scheduled=tuple(map(hex_of, fact.scheduled)),
     )
 
 
@@ -117,6 +118,7 @@ def transaction(fact: backend.TransactionFact) -> answers.TransactionAnswer:
         block_time_ms=None if fact.block_time_ms is None else str(fact.block_time_ms),
         receipt=None if fact.receipt is None else receipt(fact.receipt),
         transaction=optional_hex(fact.encoded),
+        cause=fact.cause,
     )
 
 
@@ -159,12 +161,45 @@ def history(fact: backend.HistoryPage) -> answers.HistoryPageAnswer:
     """For account_history."""
     entries = tuple(
         answers.HistoryAnswer(
-            hex_of(entry.transaction_id), str(entry.height), entry.index, str(entry.block_time_ms), entry.code
+            hex_of(entry.transaction_id),
+            str(entry.height),
+            entry.index,
+            str(entry.block_time_ms),
+            entry.code,
+            entry.cause,
         )
         for entry in fact.entries
     )
     return answers.HistoryPageAnswer(
         entries, optional_hex(fact.next_cursor), fact.next_cursor is None, str(fact.indexed_height)
+    )
+
+
+def statement(fact: backend.StatementFact) -> answers.StatementAnswer:
+    """For account_statement."""
+    movements = tuple(
+        answers.MovementAnswer(
+            hex_of(entry.transaction_id),
+            str(entry.height),
+            entry.index,
+            str(entry.block_time_ms),
+            str(entry.change),
+            str(entry.balance),
+            entry.purpose,
+            entry.reference,
+            entry.contract,
+        )
+        for entry in fact.movements
+    )
+    return answers.StatementAnswer(
+        fact.address,
+        fact.asset,
+        str(fact.opening),
+        movements,
+        str(fact.closing),
+        optional_hex(fact.next_cursor),
+        fact.next_cursor is None,
+        str(fact.indexed_height),
     )
 
 
@@ -233,6 +268,7 @@ def events(fact: backend.EventPage) -> answers.EventsPage:
             transaction_index=entry.transaction_index,
             event_index=entry.event_index,
             event=event(entry.event),
+            cause=entry.cause,
         )
         for entry in fact.events
     )

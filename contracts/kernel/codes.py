@@ -48,6 +48,14 @@ CODES: Final[dict[str, str]] = {
     "recovery_pending": "the account is being recovered already",
     "unknown_recovery": "the account is not being recovered",
     "recovery_not_due": "the recovery takes effect later",
+    # proposals
+    "unknown_proposal": "no proposal has that id",
+    "bad_proposal": "a proposal is a list of calls in its one encoding, at most 16 KiB, that expires within 30 days",
+    "too_many_proposals": "the account has as many open proposals as the kernel allows",
+    "proposal_unauthorised": "no key that signs is one of the account's that this asks for",
+    "proposal_resolved": "the proposal was carried out or withdrawn before",
+    "proposal_expired": "the block's time has reached the proposal's expiry",
+    "already_approved": "the keys that sign have approved before, and the proposal still lacks others",
     # assets and journals
     "unknown_asset": "no asset has that id",
     "asset_exists": "the asset is there already",

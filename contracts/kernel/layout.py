@@ -11,6 +11,9 @@ is the canonical encoding of one list. In memory a value is a tuple (``…Row``)
     account/<address>                    [bank's member id, policy?, contract's name, flags]
     grant/<address>/<contract>           [1]                 the contract may debit the account
     recovery/<address>                   [policy, ms]        the policy to come, and from when
+    proposal/<proposal>                  [account, calls, expires ms, status, [[suite, public key], …] that approve,
+                                          how many of these proposed]   calls and keys are gone once it is not open
+    proposals/<address>                  [[proposal, expires ms], …]   open ones, oldest first; absent without any
     regulators                           [[member id, jurisdiction], …]   ascending by id; absent where there are none
     identity/<address>                   [bank's member id, status, level, expires ms, jurisdiction, risk class,
                                           record, version, whose word the status is]
@@ -196,6 +199,14 @@ def ciphertext_key(record: str) -> bytes:
 
 def recovery_key(address: str) -> bytes:
     return b"recovery/" + address.encode()
+
+
+def proposal_key(proposal: str) -> bytes:
+    return b"proposal/" + proposal.encode()
+
+
+def proposals_key(address: str) -> bytes:
+    return b"proposals/" + address.encode()
 
 
 def asset_key(asset: str) -> bytes:

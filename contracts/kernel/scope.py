@@ -18,6 +18,7 @@ from state.codec import Value
 from state.overlay import Overlay
 from state.policy import Key
 from state.receipt import EVENTS_MAX, Event
+from state.transaction import Call
 
 LEDGER = "ledger"
 """The name under which the kernel emits events; no contract can be deployed under it."""
@@ -40,15 +41,16 @@ class Scope:
         "acts_as",
         "agreed",
         "assumes_authority",
+        "decided",
         "deltas",
         "event_bytes",
         "events",
         "height",
         "hold_count",
         "meter",
-        "moved",
         "overlay",
         "prefix",
+        "proposal_count",
         "retired",
         "running",
         "sender",
@@ -96,11 +98,12 @@ class Scope:
         self.events: list[Event] = []
         self.touched: dict[str, None] = {}
         """Addresses whose balances moved, in order: the history rows."""
-        self.moved: dict[tuple[str, str], None] = {}
-        """(address, asset) in legs that are on record, in order: the statement rows."""
         self.deltas: dict[str, int] = {}
         """Asset → sum of all balance changes minus the supply's; zero for each after every transaction."""
+        self.decided: list[tuple[str, tuple[Call, ...]]] = []
+        """Account and calls of proposals that got their last approval here, to be carried out after the calls."""
         self.event_bytes = 0
+        self.proposal_count = 0
         self.hold_count = 0
 
     @property

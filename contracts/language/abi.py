@@ -61,6 +61,8 @@ def describe(compiled: "Compiled") -> dict[str, Any]:
         "description": compiled.program.document,
         "actions": {name: _method(method) for name, method in compiled.actions.items()},
         "queries": {name: _method(method) for name, method in compiled.queries.items()},
+        "unwinds": [name for name, method in compiled.actions.items() if method.unwinds],
+        "invariants": list(compiled.invariants),
     }
 
 

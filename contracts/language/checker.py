@@ -24,7 +24,7 @@ from contracts.language.grammar import inspect
 from contracts.language.order_keys import ORDER_SCALARS
 from contracts.language.program import Effects, Frozen, Function, Program, StorageField
 from contracts.language.source import gate
-from contracts.language.vocabulary import EXPORTS, NAME, PYTHON_BUILTINS, STORAGE_METHODS
+from contracts.language.vocabulary import DECORATORS, EXPORTS, NAME, PYTHON_BUILTINS, STORAGE_METHODS
 
 MODULE_NAMES_MAX: Final = 512
 PARAMETERS_MAX: Final = 32
@@ -120,11 +120,11 @@ class _Module:
             self.program.effects[function.name] = effects
             self.findings += found
         for function in self.program.functions.values():
-            if function.kind == "query":
+            if function.kind in ("query", "invariant"):
                 self.check_query(function)
 
     def check_query(self, query: Function) -> None:
-        """A query reaches nothing that changes state, directly or through the helpers it calls."""
+        """A query or an invariant reaches nothing that changes state, directly or through the helpers it calls."""
         reached, waiting = {query.name: None}, [query.name]
         while waiting:
             effects = self.program.effects.get(waiting.pop(), Effects())
@@ -132,7 +132,7 @@ class _Module:
                 self.report(
                     effects.writes,
                     "query.writes",
-                    f"the query '{query.name}' reaches this change of state",
+                    f"the {query.kind} '{query.name}' reaches this change of state",
                     "make it an action, or move the change out of the query's way",
                 )
             for name in effects.calls:
@@ -334,14 +334,14 @@ class _Module:
     def read_function(self, node: ast.FunctionDef) -> None:
         kind = "helper"
         for decorator in node.decorator_list:
-            if isinstance(decorator, ast.Name) and decorator.id in ("action", "query") and kind == "helper":
+            if isinstance(decorator, ast.Name) and decorator.id in DECORATORS and kind == "helper":
                 self.require_import(decorator, decorator.id)
                 kind = decorator.id
             else:
                 self.report(
                     decorator,
                     "function.decorator",
-                    "the decorators are @action and @query, one at most",
+                    "the decorators are @action, @query, @unwind and @invariant, one at most",
                     "remove this one",
                 )
         parameters: list[tuple[str, DeclaredType | None]] = []
@@ -357,6 +357,8 @@ class _Module:
         returns = self.declared(node.returns) if node.returns is not None else None
         if node.returns is None and kind != "helper":
             self.report(node, "function.annotation", f"'{node.name}' has no return type", "write -> None or a type")
+        if kind == "invariant" and (parameters or returns is None or returns.kind != "bool"):
+            self.report(node, "function.invariant", f"'{node.name}' is not a question", "write def name() -> bool")
         if len(parameters) > PARAMETERS_MAX:
             self.report(node, "function.parameters", f"more than {PARAMETERS_MAX} parameters", "pass a record")
         defaults = self.read_defaults(node, parameters)

@@ -47,6 +47,7 @@ LEDGER_FUNCTIONS: Final[dict[str, Signature]] = {
     "journal": Signature(
         (("legs", "list[tuple[Asset, Address, int]]"), ("purpose", "str"), ("reference", "str")),
         "None", 4_000, defaults={"reference": ""}),
+    "journal_refusal": Signature((("legs", "list[tuple[Asset, Address, int]]"),), "str", 5_000, writes=False),
     "mint": Signature(
         (("asset", "Asset"), ("target", "Address"), ("amount", "Amount"), ("purpose", "str"), ("reference", "str")),
         "None", 4_000, defaults={"reference": ""}),
@@ -90,6 +91,12 @@ LEDGER_FUNCTIONS: Final[dict[str, Signature]] = {
     "cancel_recovery": Signature((("account", "Address"),), "None", 4_000),
     "finish_recovery": Signature((("account", "Address"),), "None", 5_000),
     "recovery_due_ms": Signature((("account", "Address"),), "int", 500, writes=False),
+    "propose": Signature((("account", "Address"), ("calls", "bytes"), ("expires_ms", "int")), "str", 8_000),
+    "approve": Signature((("proposal", "str"),), "bool", 8_000),
+    "withdraw_proposal": Signature((("proposal", "str"),), "None", 6_000),
+    "proposal_info": Signature(
+        (("proposal", "str"),), "tuple[Address, bytes, int, str, list[bytes], int, int]", 1_500, writes=False),
+    "open_proposals": Signature((("account", "Address"),), "list[str]", 1_000, writes=False),
     "create_money": Signature(
         (("currency", "str"), ("kind", "str"), ("issuer", "str")), "Asset", 6_000),
     "create_asset": Signature(
@@ -148,6 +155,42 @@ LEDGER_FUNCTIONS: Final[dict[str, Signature]] = {
     "cancel_schedule": Signature((("number", "int"),), "None", 6_000),
     "schedule_status": Signature((("number", "int"),), "str", 500, writes=False),
     "resume_schedule": Signature((("number", "int"),), "None", 7_000),
+    "order_freeze": Signature(
+        (("account", "Address"), ("asset", "Asset"), ("amount", "Amount"), ("stops", "list[str]"),
+         ("reference", "str"), ("basis", "str"), ("expires_ms", "int")),
+        "int", 14_000),
+    "order_release": Signature((("order", "int"), ("reference", "str"), ("basis", "str")), "int", 14_000),
+    "order_transfer": Signature(
+        (("asset", "Asset"), ("source", "Address"), ("target", "Address"), ("amount", "Amount"),
+         ("breaks", "list[str]"), ("reference", "str"), ("basis", "str"), ("expires_ms", "int")),
+        "int", 18_000),
+    "approve_order": Signature((("order", "int"),), "str", 10_000),
+    "withdraw_order": Signature((("order", "int"),), "None", 4_000),
+    "order_info": Signature(
+        (("order", "int"),),
+        "tuple[str, str, str, list[str], str, str, str, str, int, list[str], str, list[str], int, int, int]",
+        1_000, writes=False),
+    "orders_on": Signature(
+        (("subject", "str"), ("first", "int"), ("limit", "int")), "list[int]", 500, writes=False),
+    "freezes_on": Signature(
+        (("subject", "str"),), "list[tuple[int, str, int, list[str], int]]", 1_000, writes=False),
+    "set_limits": Signature(
+        (("asset", "Asset"), ("risk_class", "str"), ("limits", "list[tuple[str, Amount]]")), "None", 6_000),
+    "cap_limits": Signature(
+        (("asset", "Asset"), ("risk_class", "str"), ("limits", "list[tuple[str, Amount]]")), "None", 6_000),
+    "set_corridor": Signature(
+        (("asset", "Asset"), ("origin", "str"), ("to", "str"), ("limits", "list[tuple[str, Amount]]")), "None", 6_000),
+    "cap_corridor": Signature(
+        (("asset", "Asset"), ("origin", "str"), ("to", "str"), ("limits", "list[tuple[str, Amount]]")), "None", 6_000),
+    "set_jurisdictions": Signature(
+        (("asset", "Asset"), ("only", "bool"), ("countries", "list[str]")), "None", 6_000),
+    "refuse_jurisdictions": Signature((("countries", "list[str]"),), "None", 4_000),
+    "limits_in_force": Signature(
+        (("asset", "Asset"), ("risk_class", "str")), "list[tuple[str, Amount]]", 1_000, writes=False),
+    "corridor_in_force": Signature(
+        (("asset", "Asset"), ("origin", "str"), ("to", "str")), "list[tuple[str, Amount]]", 1_000, writes=False),
+    "limits_left": Signature(
+        (("asset", "Asset"), ("account", "Address")), "list[tuple[str, Amount]]", 2_500, writes=False),
 }
 """name → signature. What writes pays about 1,500 units a state key: at a million keys the tree takes 15 µs for one."""
 

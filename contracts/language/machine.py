@@ -52,6 +52,8 @@ class Method:
 
     name: str
     writes: bool
+    unwinds: bool
+    """Whether it runs in a paused contract too; queries do anyway."""
     parameters: tuple[tuple[str, DeclaredType], ...]
     defaults: tuple[Any, ...]
     """Of the trailing parameters."""
@@ -72,6 +74,8 @@ class Compiled:
     program: Program
     actions: dict[str, Method]
     queries: dict[str, Method]
+    invariants: tuple[str, ...]
+    """Names of the queries that are always true."""
     deploy_fuel: int
     """What deploying it costs, by its size."""
 
@@ -121,13 +125,15 @@ def _compile(source: bytes, digest: bytes, version: Version) -> Compiled:
         assert function.returns is not None
         parameters = tuple((name, declared) for name, declared in function.parameters if declared is not None)
         methods[function.name] = Method(
-            function.name, function.kind == "action", parameters, function.defaults, function.returns,
+            function.name, function.kind in ("action", "unwind"), function.kind == "unwind", parameters,
+            function.defaults, function.returns,
             function.document, functions[function.name],
             tuple(reader(declared, classes) for _, declared in parameters), writer(function.returns, classes))
     return Compiled(
         digest, version, program,
         {name: method for name, method in methods.items() if method.writes},
         {name: method for name, method in methods.items() if not method.writes},
+        tuple(function.name for function in program.functions.values() if function.kind == "invariant"),
         version.prices.deploy + version.prices.deploy_byte * len(source))
 
 

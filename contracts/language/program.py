@@ -29,7 +29,7 @@ class StorageField:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """One function. ``kind`` is action, query or helper; a helper's types may be None."""
+    """One function. ``kind`` is action, unwind, query, invariant or helper; a helper's types may be None."""
 
     name: str
     kind: str

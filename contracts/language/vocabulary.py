@@ -53,8 +53,13 @@ EAGER_GENERATORS: Final = frozenset({"sum", "min", "max", "sorted", "list", "tup
 LAZY_GENERATORS: Final = frozenset({"any", "all"})
 """Where a generator expression may stand: as the only argument of one of these, or of ``.join``."""
 
-MARKERS: Final = frozenset({"action", "query", "record", "Map", "OrderedMap", "Value", "Rounding"})
+MARKERS: Final = frozenset(
+    {"action", "query", "unwind", "invariant", "record", "Map", "OrderedMap", "Value", "Rounding"}
+)
 """Exports that declare; they are never called inside a function."""
+
+DECORATORS: Final = ("action", "query", "unwind", "invariant")
+"""What exports a function. An unwind is an action, an invariant a query; each is more besides."""
 
 EXPORT_CALLS: Final[dict[str, Arity]] = {
     "Address": Arity(1, 1), "Asset": Arity(1, 1), "Amount": Arity(1, 1), "require": Arity(2, 3), "fail": Arity(1, 2),

@@ -6,6 +6,7 @@ import pytest
 
 from consensus.events import ProposalReady, ProposalWanted
 from node import proposing
+from node.agenda import Agenda
 from node.pool import Pool
 from node.proposing import BUSY_PACE_MS, LOADED_PACE_MS, Pace, Proposer
 from node.timers import Timers
@@ -39,8 +40,9 @@ class Turn:
         self.pool = Pool()
         self.made: list[tuple[int, list[bytes]]] = []
         self.proposals: list[ProposalReady] = []
+        self.agenda = Agenda(self.clock, None, lambda: True)
         self.proposer = Proposer(
-            CHAIN_ID, PARAMETERS, PACE, self.pool, self.clock, self.timers, is_settled, self._propose
+            CHAIN_ID, PARAMETERS, PACE, self.pool, self.clock, self.timers, self.agenda, is_settled, self._propose
         )
 
     def pass_ms(self, duration_ms: int) -> None:
@@ -66,6 +68,42 @@ def test_a_proposal_comes_when_it_is_due(has_work: bool, urgent: bool, at_ms: in
     turn.proposer.want(wanted(urgent=urgent))
     turn.pass_ms(5_000)
     assert turn.made == [(at_ms, [transaction.entry for transaction in (WORK if has_work else [])])]
+
+
+@pytest.mark.parametrize(
+    ("due_ms", "at_ms"),
+    [(-50, 20), (5, 20), (20, 20), (300, 300), (999, 999), (1_001, 1_000), (None, 1_000)],
+    ids=["overdue", "due within the pace", "at the pace", "later", "before the heartbeat", "after it", "nothing"],
+)
+def test_scheduled_work_is_proposed_when_it_is_due(due_ms: int | None, at_ms: int) -> None:
+    turn = Turn()
+    turn.agenda.executed(GENESIS_MS, None if due_ms is None else GENESIS_MS + due_ms)
+    turn.proposer.want(wanted())
+    turn.pass_ms(5_000)
+    assert turn.made == [(at_ms, [])]
+    if due_ms is not None and due_ms < 1_000:
+        assert turn.proposals[0].block.header.timestamp_ms >= GENESIS_MS + due_ms
+
+
+def test_what_blocks_on_their_way_may_have_run_makes_no_block() -> None:
+    turn, is_current = Turn(), [False]
+    turn.agenda = Agenda(turn.clock, GENESIS_MS, lambda: is_current[0])
+    turn.proposer._agenda = turn.agenda
+    turn.proposer.want(wanted())
+    turn.pass_ms(500)
+    assert turn.made == []
+    is_current[0] = True
+    turn.proposer.consider()
+    assert turn.made == [(500, [])]
+
+
+def test_time_is_the_chains_where_it_is_ahead_of_the_clock() -> None:
+    agenda = Agenda(ManualClock(), GENESIS_MS + 400, lambda: True)
+    assert agenda.wait_ms() == 400
+    agenda.executed(GENESIS_MS + 300, GENESIS_MS + 400)
+    assert agenda.wait_ms() == 99
+    agenda.executed(GENESIS_MS + 399, GENESIS_MS + 400)
+    assert agenda.wait_ms() == 0
 
 
 def test_under_load_blocks_are_fewer_and_leave_the_newest_for_later(monkeypatch: pytest.MonkeyPatch) -> None:
