@@ -140,6 +140,7 @@ class Machine:
                 validators=history,
                 signer=signer,
                 executed_height=executed_height,
+                next_due_ms=self.executor.next_due_ms(),
                 kept_bodies=start.kept_bodies(self.chain, recovered),
                 clock=_Clock(self._timeline, self, post),
                 network=_Links(self, self._network, self._watcher),
