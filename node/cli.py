@@ -14,8 +14,10 @@ import click
 from node.cli_contract import contract
 from node.cli_devnet import devnet
 from node.cli_genesis import genesis, init, testnet
+from node.cli_identity import identity
 from node.cli_inspect import start, status, verify
 from node.cli_settings import Exit, Settings, example, options
+from node.cli_statement import statement
 from node.cli_wallet import wallet
 
 FAULT_ENVIRONMENT = "HANSA_TRACEBACK"
@@ -37,7 +39,7 @@ def hansa(context: click.Context, url: str | None, home_path: Path | None, is_js
     context.obj = Settings(url, home_path, is_json)
 
 
-for member in (init, genesis, testnet, devnet, start, status, wallet, contract, verify):
+for member in (init, genesis, testnet, devnet, start, status, wallet, identity, statement, contract, verify):
     hansa.add_command(member)
 
 

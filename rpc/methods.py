@@ -15,7 +15,7 @@ from rpc.dispatch import Method
 from rpc.errors import CALL_FAILED, RpcError, error, rejected
 from rpc.text import argument_of, bytes_of, cursor_of, digest_of, hex_of, natural_of, optional_natural
 from state import codec, receipt, transaction
-from state.codec import Value
+from state.codec import INT_MAX, Value
 from state.errors import Invalid, Reason
 from state.keys import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, SUITE_ED25519
 from state.transaction import KEYS_MAX, TRANSACTION_BYTES_MAX, TRANSACTION_VERSION, Body
@@ -123,6 +123,15 @@ class Methods:
     async def account_history(self, params: parameters.AccountParameters) -> answers.HistoryPageAnswer:
         page = await self._queries.account_history(params.address, cursor_of(params.cursor), params.limit)
         return render.history(page)
+
+    async def account_statement(self, params: parameters.StatementParameters) -> answers.StatementAnswer:
+        from_ms = natural_of(params.from_ms)
+        to_ms = INT_MAX - 1 if params.to_ms is None else min(natural_of(params.to_ms), INT_MAX - 1)
+        return render.statement(
+            await self._queries.account_statement(
+                params.address, params.asset, from_ms, to_ms, cursor_of(params.cursor), params.limit
+            )
+        )
 
     async def contract_list(self, params: parameters.PageParameters) -> answers.ContractsPage:
         page = await self._queries.contracts(cursor_of(params.cursor), params.limit)
@@ -308,6 +317,14 @@ def _state_methods(methods: Methods) -> list[Method[Any]]:
             parameters.AccountParameters,
             answers.HistoryPageAnswer,
             methods.account_history,
+            ("malformed", "bad_address", "unknown"),
+        ),
+        Method(
+            "account_statement",
+            "What moved an account's money of one asset in a period, oldest first: opening + movements = closing.",
+            parameters.StatementParameters,
+            answers.StatementAnswer,
+            methods.account_statement,
             ("malformed", "bad_address", "unknown"),
         ),
         Method(

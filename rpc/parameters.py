@@ -82,6 +82,17 @@ class AccountParameters(_Parameters, frozen=True):
     limit: Limit = LIMIT_DEFAULT
 
 
+class StatementParameters(_Parameters, frozen=True):
+    """An account and an asset; the period by block time, both ends in it (without to_ms: until now); and the page."""
+
+    address: AddressText
+    asset: AssetText
+    from_ms: Natural = "0"
+    to_ms: Natural | None = None
+    cursor: Cursor | None = None
+    limit: Limit = LIMIT_DEFAULT
+
+
 class ContractParameters(_Parameters, frozen=True):
     """A contract's name."""
 

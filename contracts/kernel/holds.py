@@ -203,8 +203,6 @@ class Posting:
         else:
             self._change((to, asset), amount, 0)
             self.credited[to, asset] = None
-            if to == account:
-                scope.moved[place] = None
         self.legs += legs
         self._fills[hold] = (row, amount, keeps)
 

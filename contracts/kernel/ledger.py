@@ -121,7 +121,6 @@ def check_funded(
         has = available(scope, *place) + freed.get(place, 0)
         if has < needed:
             refuse("insufficient_funds", f"{place[0]} has {has} of {place[1]}, {needed} are needed")
-        scope.moved[place] = None
 
 
 def transfer(scope: Scope, asset: str, source: str, target: str, amount: int, purpose: str, reference: str) -> None:
@@ -220,12 +219,10 @@ def move(scope: Scope, moves: Moves, minted: dict[str, int]) -> None:
         if amount > 0:
             assets.check_mint(scope, asset, out + amount)
         supplies.append((asset, out, out + amount))
-    deltas, touched, moved = scope.deltas, scope.touched, scope.moved
-    for place, key, free, held, change in written:
-        address, asset = place
+    deltas, touched = scope.deltas, scope.touched
+    for (address, asset), key, free, held, change in written:
         if change:
             deltas[asset] = deltas.get(asset, 0) + change
-            moved[place] = None
         if free or held:
             overlay.put(key, (free, held))
         else:

@@ -99,6 +99,26 @@ class Calls(Core):
     ) -> Flow[answers.HistoryPageAnswer]:
         return self._ask("account_history", answers.HistoryPageAnswer, address=address, cursor=cursor, limit=limit)
 
+    def account_statement(
+        self,
+        address: str,
+        asset: str,
+        from_ms: int = 0,
+        to_ms: int | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> Flow[answers.StatementAnswer]:
+        period = {"from_ms": str(from_ms), "to_ms": None if to_ms is None else str(to_ms)}
+        return self._ask(
+            "account_statement",
+            answers.StatementAnswer,
+            address=address,
+            asset=asset,
+            **period,
+            cursor=cursor,
+            limit=limit,
+        )
+
     def contract_list(self, cursor: str | None = None, limit: int = 100) -> Flow[answers.ContractsPage]:
         return self._ask("contract_list", answers.ContractsPage, cursor=cursor, limit=limit)
 

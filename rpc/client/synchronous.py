@@ -118,6 +118,17 @@ class SyncClient:
     def account_history(self, address: str, cursor: str | None = None, limit: int = 100) -> answers.HistoryPageAnswer:
         return self._run(self._calls.account_history(address, cursor, limit))
 
+    def account_statement(
+        self,
+        address: str,
+        asset: str,
+        from_ms: int = 0,
+        to_ms: int | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> answers.StatementAnswer:
+        return self._run(self._calls.account_statement(address, asset, from_ms, to_ms, cursor, limit))
+
     def contract_list(self, cursor: str | None = None, limit: int = 100) -> answers.ContractsPage:
         return self._run(self._calls.contract_list(cursor, limit))
 

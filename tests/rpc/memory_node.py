@@ -259,6 +259,31 @@ class MemoryNode:
         next_cursor = following.to_bytes(4, "big") if following < len(entries) else None
         return backend.HistoryPage(tuple(entries[start:following]), next_cursor, self.world.height)
 
+    async def account_statement(
+        self, address: str, asset: str, from_ms: int, to_ms: int, cursor: bytes | None, limit: int
+    ) -> backend.StatementFact:
+        """Every decided payment of alice's to bob, as alice or bob sees it."""
+        sign = {address_of(ALICE): -1, address_of(BOB): 1}.get(address)
+        if sign is None:
+            raise Invalid(Reason.UNKNOWN, "no account has that address")
+        start = 0 if cursor is None else int.from_bytes(cursor, "big")
+        balance = 1_005 if sign < 0 else 0
+        moved: list[backend.MovementFact] = []
+        for kept in self.heights:
+            header = kept.block.header
+            for index, receipt in enumerate(kept.receipts):
+                change = sign * sum(amount for amount in receipt.results if isinstance(amount, int))
+                balance += change
+                if from_ms <= header.timestamp_ms <= to_ms:
+                    place = (receipt.transaction_id, kept.block.height, index, header.timestamp_ms)
+                    moved.append(backend.MovementFact(*place, change, balance, "payment", "", "payments"))
+        page = tuple(moved[start : start + limit])
+        opening = page[0].balance - page[0].change if page else balance
+        closing = page[-1].balance if page else balance
+        following = start + len(page)
+        next_cursor = following.to_bytes(4, "big") if following < len(moved) else None
+        return backend.StatementFact(address, asset, opening, page, closing, next_cursor, self.world.height)
+
     async def contracts(self, cursor: bytes | None, limit: int) -> backend.ContractPage:
         return backend.ContractPage((self._contract(),), None, self.world.height)
 

@@ -174,6 +174,8 @@ async def test_every_call_of_the_async_client(face: Face, client: AsyncClient) -
     assert (await client.tx_simulate(body_of(1))).ok
     assert (await client.account_get(address_of(BOB))).balances[0].amount == "10"
     assert len((await client.account_history(address_of(BOB))).entries) == 1
+    page = await client.account_statement(address_of(BOB), ASSET)
+    assert (page.opening, [entry.change for entry in page.movements], page.closing) == ("0", ["10"], "10")
     assert (await client.contract_list()).contracts[0].name == "payments"
     assert bytes((await client.contract_abi("payments")).abi) == b'{"actions": {"pay": {}}}'
     query = await client.contract_query("payments", "echo", ["12", 12, b"\x01", [None]])

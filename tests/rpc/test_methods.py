@@ -390,6 +390,41 @@ async def test_account_history_in_pages(face: Face) -> None:
     assert [entry["height"] for entry in seen] == ["5", "4", "3", "2", "1"]
 
 
+async def test_account_statement_in_pages(face: Face) -> None:
+    for number in range(5):
+        face.node.submit(payment(1, number).encoded)
+        face.node.decide()
+    asked = {"address": address_of(ALICE), "asset": ASSET, "from_ms": str(GENESIS_MS + 2), "limit": 2}
+    first = await face.result("account_statement", **asked)
+    assert first == {
+        "address": address_of(ALICE),
+        "asset": ASSET,
+        "opening": "1004",
+        "movements": [
+            {
+                "hash": hex_of(payment(1, number).id),
+                "height": str(number + 1),
+                "index": 0,
+                "block_time_ms": str(GENESIS_MS + number + 1),
+                "change": "-1",
+                "balance": str(1_004 - number),
+                "purpose": "payment",
+                "reference": "",
+                "contract": "payments",
+            }
+            for number in (1, 2)
+        ],
+        "closing": "1002",
+        "next_cursor": "0x00000002",
+        "complete": False,
+        "indexed_height": "5",
+    }
+    second = await face.result("account_statement", **asked, to_ms=str(GENESIS_MS + 4), cursor=first["next_cursor"])
+    assert (second["opening"], len(second["movements"]), second["closing"]) == ("1002", 1, "1001")
+    assert second["complete"]
+    assert await face.ask("account_statement", address_of(STRANGER), ASSET) == unknown("no account has that address")
+
+
 @pytest.mark.parametrize("limit", [0, -1, 1_001, "5", 1.5])
 async def test_a_limit_has_limits(face: Face, limit: object) -> None:
     assert (await face.ask("contract_list", limit=limit))["error"]["data"]["code"] == "invalid_params"

@@ -18,7 +18,8 @@ META_SCHEMA = json.loads((Path(__file__).parent.parent / "vectors/openrpc/meta-s
 METHODS = {
     *("rpc.discover", "node_status", "net_peers", "net_validators", "chain_block", "chain_checkpoint"),
     *("chain_genesis", "tx_submit", "tx_get", "tx_wait", "receipt_proof", "tx_simulate", "events_get"),
-    *("account_get", "account_history", "contract_list", "contract_abi", "contract_query", "state_proof"),
+    *("account_get", "account_history", "account_statement", "contract_list", "contract_abi", "contract_query"),
+    "state_proof",
 }
 
 # The meta-schema leaves the schemas of values to JSON Schema's own, which it names under another address.
@@ -76,6 +77,7 @@ async def test_every_method_is_described_by_what_it_answers(face: Face) -> None:
         "receipt_proof": {"hash": hash_text, "event_index": 0},
         "account_get": {"address": address_of(BOB)},
         "account_history": {"address": address_of(BOB)},
+        "account_statement": {"address": address_of(BOB), "asset": ASSET, "from_ms": "0"},
         "contract_abi": {"contract": "payments"},
         "contract_query": {"contract": "payments", "method": "echo", "arguments": ["a"]},
         "state_proof": {"key": "0x00"},
