@@ -11,6 +11,9 @@ A remittance is known by its UETR, the reference that ISO 20022 has for a paymen
 version 4, chosen by the quoting bank. It ends in exactly one of settled, rejected, cancelled, expired, or lapsed
 when the quote was never locked. For all this a bank lets the contract debit its own account, and mint and burn its
 deposit money.
+
+Who the parties are stands in a record that the originator's bank seals to both banks and to its regulators; the
+chain sees addresses only.
 """
 
 from hansa import (
@@ -19,15 +22,18 @@ from hansa import (
     Asset,
     Map,
     OrderedMap,
+    Value,
     action,
     ctx,
     emit,
     fail,
+    invariant,
     ledger,
     mul_div,
     query,
     record,
     require,
+    unwind,
 )
 
 SUPPLY = "supply"
@@ -52,6 +58,11 @@ NOTE_CHARS_MAX = 105
 REFERENCE_CHARS_MAX = 140
 WAITING_MAX = 200
 
+CLOSE_FUEL = 200_000
+CLOSE_RETRIES = 3
+CLOSE_RETRY_MS = 60_000
+
+CUSTOMER = "CUST"
 ORDERED = "order"
 REASONS = (
     ("AC01", "the account number is invalid or missing"),
@@ -121,13 +132,28 @@ class Lock:
     beneficiary: Address
     beneficiary_bank: str
     expires_ms: int
-    holds: list[str]
+    charge: str
+    group: str
+    hold_count: int
+    closes: int
     travel_rule: str
     reference: str
     reason: str = ""
     note: str = ""
     ended_ms: int = 0
     lost: Amount = Amount(0)
+
+
+@record
+class Totals:
+    """How many remittances were locked, are still open, and have ended in each way."""
+
+    locked: int
+    open: int
+    settled: int
+    rejected: int
+    cancelled: int
+    expired: int
 
 
 @record
@@ -152,8 +178,8 @@ class Description:
 
 quotes: Map[str, Quote] = Map()
 locks: Map[str, Lock] = Map()
-sealed_used: Map[str, str] = Map()
 waiting_at: OrderedMap[tuple[str, int, str], str] = OrderedMap()
+counts: Value[Totals | None] = Value(None)
 
 
 @action
@@ -185,6 +211,14 @@ def quote(remittance: str, customer: Address, terms: Terms) -> None:
 
 
 @action
+def disclose(remittance: str, sealed: bytes) -> str:
+    """The originator's bank puts on chain who the parties are, sealed to both banks; answers the record's id."""
+    offer = offered(remittance)
+    require(own_bank() == offer.bank, "not_the_originator_bank", "only the bank that quotes discloses")
+    return ledger.seal(RECORD_KIND, offer.bank, remittance, sealed)
+
+
+@action
 def lock(remittance: str, beneficiary: Address, travel_rule: str, reference: str) -> None:
     """The originator takes the quote: its money and its bank's settlement money are held for the beneficiary."""
     offer = offered(remittance)
@@ -197,11 +231,16 @@ def lock(remittance: str, beneficiary: Address, travel_rule: str, reference: str
     beneficiary_bank = ledger.account_bank(beneficiary)
     require(beneficiary_bank != "", "bad_beneficiary", "a contract has no bank that could accept")
     ledger.bank_money(beneficiary_bank, terms.receive_currency)
-    use_record(travel_rule, remittance, offer.bank, beneficiary_bank)
+    check_record(travel_rule, remittance, offer.bank, beneficiary_bank)
     expires_ms = ctx.time_ms + terms.lock_ms
     holds = held_for(remittance, offer, beneficiary_bank, expires_ms)
-    locks[remittance] = Lock(LOCKED, beneficiary, beneficiary_bank, expires_ms, holds, travel_rule, reference)
+    group = ledger.hold_group(holds)
+    closes = ledger.schedule("close", remittance, expires_ms, CLOSE_FUEL, CLOSE_RETRIES, CLOSE_RETRY_MS)
+    locks[remittance] = Lock(
+        LOCKED, beneficiary, beneficiary_bank, expires_ms, holds[0], group, len(holds), closes, travel_rule, reference
+    )
     waiting_at[beneficiary_bank, expires_ms, remittance] = offer.bank
+    count_locked()
     emit(
         "Locked",
         remittance=remittance,
@@ -223,14 +262,13 @@ def accept(remittance: str) -> None:
     require_bank(locked.beneficiary_bank)
     terms = offer.terms
     charged = Amount(terms.send_amount + terms.fee)
-    ledger.post_hold(locked.holds[0], charged, PURPOSE)
-    if len(locked.holds) > 1:
-        ledger.post_hold(locked.holds[1], terms.receive_amount, PURPOSE)
+    amounts = [charged, terms.receive_amount]
+    ledger.post_group(locked.group, amounts[: locked.hold_count], PURPOSE)
     ledger.journal(exchange_legs(offer, locked.beneficiary, locked.beneficiary_bank), PURPOSE, remittance)
     ended(remittance, offer, locked, SETTLED, charged)
 
 
-@action
+@unwind
 def reject(remittance: str, reason: str, note: str) -> None:
     """The beneficiary's bank declines, with a status reason of ISO 20022; the money returns as was quoted."""
     offer = offered(remittance)
@@ -244,7 +282,7 @@ def reject(remittance: str, reason: str, note: str) -> None:
     refund(remittance, offer, locked, REJECTED)
 
 
-@action
+@unwind
 def cancel(remittance: str) -> None:
     """The originator takes the money back before it was accepted, if the quote allows that, at the cost it says."""
     offer = offered(remittance)
@@ -252,26 +290,31 @@ def cancel(remittance: str) -> None:
     require_direct()
     require(ctx.sender == offer.originator, "not_the_originator", "only the originator cancels")
     require(offer.terms.cancellable, "not_cancellable", "the quote does not allow to cancel")
-    locked.reason = "CUST"
+    locked.reason = CUSTOMER
     refund(remittance, offer, locked, CANCELLED)
 
 
-@action
+@unwind
 def close(remittance: str) -> None:
-    """Put on record what has ended by itself: a lock that expired, or one of which an order took a hold.
+    """Put on record what has ended by itself: a lock that expired, or one whose holds an order has voided.
 
-    The schedule calls it when the lock expires; anybody may. Whatever is still held is free then.
+    The schedule calls it when the lock expires; anybody may. The money is free with or without it.
     """
     offer = offered(remittance)
     locked = taken(remittance)
     require(locked.status == LOCKED, "remittance_ended", f"the remittance is {locked.status}")
     now = lock_status(locked)
     require(now != LOCKED, "not_due", f"the lock holds until {locked.expires_ms}")
-    for hold in locked.holds:
-        if ledger.hold_status(hold) == "open":
-            ledger.void_hold(hold)
-    locked.reason = ORDERED if now == CANCELLED else ""
+    if now == CANCELLED:
+        locked.reason = ORDERED
     ended(remittance, offer, locked, now, Amount(0))
+
+
+@invariant
+def each_ends_once() -> bool:
+    """What was locked is open, or has ended in one way."""
+    now = totals()
+    return now.open >= 0 and now.locked == now.open + now.settled + now.rejected + now.cancelled + now.expired
 
 
 @query
@@ -316,6 +359,12 @@ def waiting(bank: str, limit: int) -> list[tuple[str, int, str]]:
 def reasons() -> list[tuple[str, str]]:
     """The status reasons of ISO 20022 that a rejection may give, and their meanings."""
     return list(REASONS)
+
+
+@query
+def totals() -> Totals:
+    """How many remittances were locked, are on record as open, and have ended in each way."""
+    return counts.get() or Totals(0, 0, 0, 0, 0, 0)
 
 
 @query
@@ -415,7 +464,7 @@ def lock_status(locked: Lock) -> str:
     """By the block's time, whether or not anything has run: what an order voided is cancelled, what is late expired."""
     if locked.status != LOCKED:
         return locked.status
-    if any(ledger.hold_status(hold) == "voided" for hold in locked.holds):
+    if ledger.group_status(locked.group) == "voided":
         return CANCELLED
     return LOCKED if ctx.time_ms < locked.expires_ms else EXPIRED
 
@@ -424,10 +473,17 @@ def refund_cost(terms: Terms) -> Amount:
     return terms.refund_cost if terms.refund_borne_by == ORIGINATOR else Amount(0)
 
 
-def use_record(travel_rule: str, remittance: str, bank: str, beneficiary_bank: str) -> None:
-    """One sealed record is of one remittance, and both banks can read it."""
-    require(travel_rule not in sealed_used, "record_used", "the record belongs to another remittance")
-    sealed_used[travel_rule] = remittance
+def check_record(travel_rule: str, remittance: str, bank: str, beneficiary_bank: str) -> None:
+    """The bank answers for a sealed record that is about this remittance, and the beneficiary's bank can open it."""
+    kind, owner, subject, state = ledger.record_info(travel_rule)
+    require(kind == RECORD_KIND, "bad_record_kind", f"the record is of kind {kind}, not travel_rule")
+    require(owner == bank and subject == remittance, "wrong_record", "the record is about another remittance")
+    require(state == "sealed", "wrong_record", f"the record is {state}")
+    require(
+        beneficiary_bank in ledger.record_readers(travel_rule),
+        "reader_missing",
+        f"the record is not sealed to {beneficiary_bank}",
+    )
 
 
 def held_for(remittance: str, offer: Quote, beneficiary_bank: str, expires_ms: int) -> list[str]:
@@ -466,19 +522,26 @@ def exchange_legs(offer: Quote, beneficiary: Address, beneficiary_bank: str) -> 
 
 
 def refund(remittance: str, offer: Quote, locked: Lock, way: str) -> None:
-    """Free what is held, but for the cost of the exchange where the originator bears it."""
+    """Free what is held, but for the cost of the exchange where the originator bears it.
+
+    A cost that an order keeps from being posted is not charged: nothing stands in the way of a refund.
+    """
     cost = refund_cost(offer.terms)
+    if cost > 0 and not ledger.may_settle(locked.charge):
+        cost = Amount(0)
     if cost > 0:
-        ledger.post_hold(locked.holds[0], cost, PURPOSE)
+        amounts = [cost, Amount(0)]
+        ledger.post_group(locked.group, amounts[: locked.hold_count], PURPOSE)
     else:
-        ledger.void_hold(locked.holds[0])
-    if len(locked.holds) > 1:
-        ledger.void_hold(locked.holds[1])
+        ledger.void_group(locked.group)
     ended(remittance, offer, locked, way, cost)
 
 
 def ended(remittance: str, offer: Quote, locked: Lock, way: str, lost: Amount) -> None:
     """The one place where a remittance comes to its end."""
+    if ledger.schedule_status(locked.closes) != "":
+        ledger.cancel_schedule(locked.closes)
+    count_ended(way)
     locked.status = way
     locked.ended_ms = ctx.time_ms
     locked.lost = lost
@@ -497,3 +560,24 @@ def ended(remittance: str, offer: Quote, locked: Lock, way: str, lost: Amount) -
         reason=locked.reason,
         note=locked.note,
     )
+
+
+def count_locked() -> None:
+    now = totals()
+    now.locked += 1
+    now.open += 1
+    counts.set(now)
+
+
+def count_ended(way: str) -> None:
+    now = totals()
+    now.open -= 1
+    if way == SETTLED:
+        now.settled += 1
+    elif way == REJECTED:
+        now.rejected += 1
+    elif way == CANCELLED:
+        now.cancelled += 1
+    else:
+        now.expired += 1
+    counts.set(now)

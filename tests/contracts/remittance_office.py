@@ -4,7 +4,8 @@ ann has 10,000 USD cents; each bank has 50,000 of USD settlement money and 1,000
 these tests is 50.00 USD into 7,363 JPY at 147.25 with a fee of 1.20; a refund costs 0.75.
 """
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import cast
 
@@ -13,9 +14,23 @@ from contracts.language.kernel_interface import Plain
 from state.codec import Value
 from state.receipt import OK, Receipt
 from tests.contracts.network import Chain, address_of, genesis_state
+from tests.contracts.sealing import reader, reading_keys, seal_record
 
 ASSETS = ("USD.alpine", "USD.baltic", "USD.central", "JPY.alpine", "JPY.baltic", "JPY.central")
 NAMES = ("ann", "bob", "cid", "alpine", "baltic", "central")
+
+READING_KEYS = 128
+
+SEALER = """
+from hansa import action, ledger
+
+
+@action
+def seal(kind: str, owner: str, subject: str, sealed: bytes) -> str:
+    return ledger.seal(kind, owner, subject, sealed)
+"""
+
+PARTIES = (("beneficiary_name", "Cid Baltic"), ("originator_name", "Ann Alpine"))
 
 Money = dict[tuple[str, str], tuple[int, int]]
 """(name, asset) → available, held; nothing where both are zero."""
@@ -63,12 +78,12 @@ class Office:
 
     chain: Chain
     count: int = 0
-    ids: list[str] = field(default_factory=list)
+    sealed_count: int = 0
 
     @classmethod
-    def open(cls, source: str | None = None) -> "Office":
-        """A fresh chain, with another ``source`` of the contract if one is given."""
-        genesis = genesis_state()
+    def open(cls, source: str | None = None, sources: Sequence[tuple[str, str]] = ()) -> "Office":
+        """A fresh chain, with another ``source`` of the contract if one is given, and with more contracts."""
+        genesis = genesis_state([("sealer", SEALER), *sources])
         if source is not None:
             contracts = tuple(
                 GenesisContract(contract.name, source if contract.name == "remittances" else contract.source)
@@ -82,6 +97,8 @@ class Office:
                 ("central", "issue", ["JPY", address_of(bank), 1_000_000, ""]),
             ):
                 assert chain.send(sender, ("bank_money", method, cast("list[Value]", arguments))) == "ok"
+            keys: list[Value] = list(reading_keys(bank, READING_KEYS))
+            assert chain.send(bank, ("identity", "publish_keys", [keys])) == "ok"
         return cls(chain)
 
     @property
@@ -105,16 +122,36 @@ class Office:
         self.count += 1
         name = uetr(self.count)
         assert self.offer(name, terms, bank, customer) == "ok", self.receipt
-        self.ids.append(name)
         return name
 
     def offer(self, name: str, terms: Terms, bank: str = "alpine", customer: str = "ann") -> str:
         """A bank quotes under a UETR."""
         return self.call(bank, "quote", name, address_of(customer), terms.value(self.chain.time_ms + 1_000))
 
-    def lock(self, name: str, sender: str = "ann", to: str = "cid", time_ms: int | None = None) -> str:
-        """The originator takes the quote."""
-        travel_rule = f"record of {name}"
+    def disclose(self, name: str, *readers: str, kind: str = "travel_rule") -> str:
+        """Alpine seals who the parties are, to itself and ``readers``; gives the record's id."""
+        bank = "alpine"
+        number = self.sealed_count
+        self.sealed_count += 1
+        wraps = [reader(member, number) for member in (bank, *readers)]
+        sealed = seal_record(bank, name, wraps, kind, PARTIES).encode()
+        if kind == "travel_rule":
+            assert self.call(bank, "disclose", name, sealed) == "ok", self.receipt
+        else:
+            assert self.chain.send(bank, ("sealer", "seal", [kind, bank, name, sealed])) == "ok", self.receipt
+        return cast(str, self.receipt.results[0])
+
+    def lock(
+        self,
+        name: str,
+        sender: str = "ann",
+        to: str = "cid",
+        travel_rule: str | None = None,
+        time_ms: int | None = None,
+    ) -> str:
+        """The originator takes the quote, with a record for both banks unless another is given."""
+        if travel_rule is None:
+            travel_rule = self.disclose(name, "baltic")
         return self.call(sender, "lock", name, address_of(to), travel_rule, "for the family", time_ms=time_ms)
 
     def locked(self, terms: Terms = Terms(), to: str = "cid") -> str:
