@@ -11,7 +11,16 @@ from contracts.kernel import assets, layout, members
 from contracts.kernel.codes import refuse
 from contracts.kernel.countries import COUNTRIES
 from contracts.kernel.layout import Caps, ClassRow, CorridorRow, LimitsRow, Rule
-from contracts.kernel.limits import CORRIDOR_NAMES, CORRIDOR_UNLIMITED, NAMES, NONE, UNLIMITED, limits_of
+from contracts.kernel.limits import (
+    CORRIDOR_NAMES,
+    CORRIDOR_UNLIMITED,
+    NAMES,
+    NONE,
+    UNLIMITED,
+    corridor_of,
+    limits_of,
+    rule_of,
+)
 from contracts.kernel.scope import Scope
 from state.codec import INT_MAX
 
@@ -85,6 +94,21 @@ def refuse_jurisdictions(scope: Scope, countries: Sequence[str]) -> None:
     else:
         scope.overlay.delete(layout.NETWORK_JURISDICTIONS)
     scope.emit("jurisdictions", ("asset", ""), ("only", False), ("countries", [*listed]), ("by", member))
+
+
+def limits_in_force(scope: Scope, asset: str, risk_class: str) -> list[tuple[str, int]]:
+    """What holds for a risk class, the issuer's and all caps together. :raises ContractError: unknown_asset."""
+    assets.asset(scope, asset)
+    row = limits_of(scope, asset)
+    return [] if row is None else named(NAMES, rule_of(row, risk_class))
+
+
+def corridor_in_force(scope: Scope, asset: str, origin: str, to: str) -> list[tuple[str, int]]:
+    """What holds from one country to another. :raises ContractError: unknown_asset."""
+    assets.asset(scope, asset)
+    row = limits_of(scope, asset)
+    corridor = None if row is None else corridor_of(row, origin, to)
+    return [] if corridor is None else named(CORRIDOR_NAMES, corridor[4])
 
 
 def official(scope: Scope, code: str) -> str:

@@ -60,6 +60,9 @@ ROLLING_DAYS: Final = 30
 AMOUNT_SUM_MAX: Final = 2**63 - 1
 """A sum beyond is kept as this: no limit is above it."""
 
+FUEL_PER_WINDOW = 1_800
+"""For each party whose sums are kept: a key is read and written."""
+
 FUEL_PER_LOOK = 1_000
 """For each expired hold that is not yet released, when a limit would refuse what it still counts."""
 
@@ -73,6 +76,7 @@ def count(scope: Scope, parties: Sequence[Party], legs: Sequence[Leg]) -> None:
     for asset, address, change, identity in parties:
         before = sums.get((asset, address))
         sums[asset, address] = (change, identity) if before is None else (before[0] + change, identity)
+    scope.meter.charge(FUEL_PER_WINDOW * len(sums))
     get, day = scope.overlay.get, scope.time_ms // DAY_MS
     for (asset, address), (change, identity) in sums.items():
         row = cast(LimitsRow, get(b"limits/" + asset.encode()))
@@ -109,7 +113,7 @@ def give_back(scope: Scope, hold: HoldRow, amount: int) -> None:
     if counts_payee:
         _uncount(scope, layout.window_key(payee, asset), day, amount, 0)
     if counts_payer and counts_payee and row[2]:
-        corridor = _corridor(row, country_of(scope, payer), to := country_of(scope, payee))
+        corridor = corridor_of(row, country_of(scope, payer), to := country_of(scope, payee))
         if corridor is not None and made_ms > corridor[5]:
             _uncount(scope, layout.corridor_window_key(payer, asset, to), day, 0, amount)
 
@@ -128,6 +132,14 @@ def rule_of(row: LimitsRow, risk_class: str) -> Rule:
         if not name:
             rule = in_force
     return rule
+
+
+def corridor_of(row: LimitsRow, origin: str, to: str) -> layout.CorridorRow | None:
+    """The limits from one country to another, None without any."""
+    for corridor in row[2]:
+        if corridor[0] == origin and corridor[1] == to:
+            return corridor
+    return None
 
 
 def left(scope: Scope, asset: str, address: str) -> dict[str, int]:
@@ -219,9 +231,10 @@ def _count_in(scope: Scope, rule: Rule, address: str, asset: str, amount: int, d
 def _count_corridor(
     scope: Scope, row: LimitsRow, origin: str, to: str, address: str, asset: str, amount: int, day: int
 ) -> None:
-    corridor = _corridor(row, origin, to)
+    corridor = corridor_of(row, origin, to)
     if corridor is None:
         return
+    scope.meter.charge(FUEL_PER_WINDOW)
     single, daily, rolling = corridor[4]
     key = layout.corridor_window_key(address, asset, to)
     _, came, went, came_before, went_before, days = _window(scope, key, day)
@@ -231,13 +244,6 @@ def _count_corridor(
         if total > limit:
             _refuse(f"{name} from {origin or 'unknown'} to {to or 'unknown'}", asset, limit, total)
     scope.overlay.put(key, (day, came, went, came_before, went_before, days))
-
-
-def _corridor(row: LimitsRow, origin: str, to: str) -> layout.CorridorRow | None:
-    for corridor in row[2]:
-        if corridor[0] == origin and corridor[1] == to:
-            return corridor
-    return None
 
 
 def _destinations(scope: Scope, legs: Sequence[Leg], asset: str, payer: str, amount: int) -> dict[str, int]:

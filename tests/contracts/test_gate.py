@@ -1,29 +1,11 @@
 """The gate: freezes, identity, countries, over every way on which money moves."""
 
-from collections.abc import Callable
-
 import pytest
 
 from contracts.kernel import freezes, gate, groups, holds, layout, ledger, limit_rules
 from contracts.kernel.freezes import RECEIVE, SEND, SETTLE
-from contracts.kernel.scope import Scope
-from contracts.language.faults import ContractError
+from tests.contracts.courthouse import USD, YEAR_MS, code_of, identify
 from tests.contracts.network import GENESIS_MS, Desk, address_of
-
-USD = "USD.alpine"
-YEAR_MS = 365 * 86_400_000
-
-
-def code_of(function: Callable[..., object], scope: Scope, *arguments: object) -> str:
-    """Code with which the kernel refuses, and then nothing is kept; ok if it doesn't."""
-    savepoint = scope.overlay.savepoint()
-    try:
-        function(scope, *arguments)
-    except ContractError as error:
-        scope.overlay.rollback(savepoint)
-        return error.code
-    scope.overlay.release(savepoint)
-    return "ok"
 
 
 @pytest.fixture
@@ -40,18 +22,6 @@ def freeze(desk: Desk, name: str, stops: int, asset: str = "", amount: int = 0, 
 
 def freeze_asset(desk: Desk, stops: int, expires_ms: int = 0) -> None:
     freezes.add(desk.scope(), USD, (7, "", stops, 0, expires_ms), is_asset=True)
-
-
-def identify(
-    desk: Desk, name: str, status: str = "verified", level: int = 2, country: str = "CH", risk_class: str = "low"
-) -> None:
-    """Write the row that the bank's word comes to."""
-    address = address_of(name)
-    expires_ms = GENESIS_MS + YEAR_MS
-    row = ("alpine", status, level, expires_ms, country, risk_class, "", 1, "alpine")
-    desk.overlay.put(layout.identity_key(address), row)
-    account = desk.scope().account(address)
-    desk.overlay.put(layout.account_key(address), (*account[:3], account[3] | layout.IDENTIFIED))
 
 
 def ask_level(desk: Desk, level: int) -> None:
