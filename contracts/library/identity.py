@@ -15,17 +15,17 @@ def publish_keys(keys: list[bytes]) -> int:
 
 
 @action
-def register(account: Address, record: bytes) -> str:
+def register(account: Address, sealed: bytes) -> str:
     """Register the holder of an account of the sender bank by a sealed record; answers the record's id."""
-    sealed = ledger.seal("identity", ledger.account_bank(account), account, record)
-    ledger.submit_identity(account, sealed)
-    return sealed
+    sealed_id = ledger.seal("identity", ledger.account_bank(account), account, sealed)
+    ledger.submit_identity(account, sealed_id)
+    return sealed_id
 
 
 @action
-def submit(account: Address, record: str) -> None:
+def submit(account: Address, sealed_id: str) -> None:
     """Register the holder by a record that is on chain already."""
-    ledger.submit_identity(account, record)
+    ledger.submit_identity(account, sealed_id)
 
 
 @action
@@ -59,21 +59,21 @@ def revoke(account: Address, reference: str) -> None:
 
 
 @action
-def add_reader(record: str, member: str, number: int, wrapped: bytes) -> None:
+def add_reader(sealed_id: str, member: str, number: int, wrapped: bytes) -> None:
     """The sender, a reader of the record, lets another member read it by that member's reading key ``number``."""
-    ledger.add_reader(record, own_member(), member, number, wrapped)
+    ledger.add_reader(sealed_id, own_member(), member, number, wrapped)
 
 
 @action
-def order_erasure(record: str, reference: str) -> None:
+def order_erasure(sealed_id: str, reference: str) -> None:
     """The record's owner orders its erasure; the reference names the legal reason."""
-    ledger.order_erasure(record, reference)
+    ledger.order_erasure(sealed_id, reference)
 
 
 @action
-def attest_erasure(record: str) -> None:
+def attest_erasure(sealed_id: str) -> None:
     """The sender, a reader, attests that it has destroyed its private key of the record."""
-    ledger.attest_erasure(record, own_member())
+    ledger.attest_erasure(sealed_id, own_member())
 
 
 @query
@@ -89,15 +89,15 @@ def record_of(account: Address) -> str:
 
 
 @query
-def record_info(record: str) -> tuple[str, str, str, str]:
+def record_info(sealed_id: str) -> tuple[str, str, str, str]:
     """Kind, owner, subject and status of a sealed record."""
-    return ledger.record_info(record)
+    return ledger.record_info(sealed_id)
 
 
 @query
-def readers(record: str) -> list[str]:
+def readers(sealed_id: str) -> list[str]:
     """The members that a sealed record's key is wrapped to."""
-    return ledger.record_readers(record)
+    return ledger.record_readers(sealed_id)
 
 
 @query
