@@ -162,6 +162,17 @@ def decode_again(encoded: bytes, entry: bytes) -> Transaction:
     return Transaction(body, tuple(signatures), encoded, entry[: digest.DIGEST_BYTES], entry)
 
 
+def encode_calls(calls: Sequence[Call]) -> bytes:
+    """Calls without a transaction around them, as a proposal carries them."""
+    listed: list[Value] = [[call.contract, call.interface, call.method, call.arguments] for call in calls]
+    return codec.encode(TRANSACTION_VERSION, listed)
+
+
+def decode_calls(encoded: bytes, bytes_max: int) -> tuple[Call, ...]:
+    """What ``encode_calls`` gave. :raises Invalid: MALFORMED, TOO_LARGE or BAD_VERSION."""
+    return _decode_calls(codec.decode(encoded, TRANSACTION_VERSION, bytes_max))
+
+
 def _decode_body(encoded: bytes) -> Body:
     value = codec.parts(codec.decode(encoded, TRANSACTION_VERSION, TRANSACTION_BYTES_MAX), BODY_FIELDS)
     chain_id, sender, client_id, valid_until_ms, fuel_payer, fuel_limit, calls, keys = value

@@ -60,6 +60,36 @@ def finish_recovery(account: Address) -> None:
     ledger.finish_recovery(account)
 
 
+@action
+def propose(account: Address, calls: bytes, expires_ms: int) -> str:
+    """Put calls in the account's name before its keys; those of its keys that sign this approve. Answers the id."""
+    return ledger.propose(account, calls, expires_ms)
+
+
+@action
+def approve(proposal: str) -> bool:
+    """Approve with the keys that sign; answers whether the calls are carried out with that."""
+    return ledger.approve(proposal)
+
+
+@action
+def withdraw_proposal(proposal: str) -> None:
+    """End a proposal: by a key that proposed it, or by the account's policy."""
+    ledger.withdraw_proposal(proposal)
+
+
+@query
+def show_proposal(proposal: str) -> tuple[Address, bytes, int, str, list[bytes], int, int]:
+    """Account, calls, expiry in ms, status, keys whose approval counts now, their weight, and the threshold."""
+    return ledger.proposal_info(proposal)
+
+
+@query
+def open_proposals(account: Address) -> list[str]:
+    """The account's proposals that still wait for approvals, oldest first."""
+    return ledger.open_proposals(account)
+
+
 @query
 def recovery_due_ms(account: Address) -> int:
     """From when a recovery that is under way can be finished, ms; 0 where there is none."""
