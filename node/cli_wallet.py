@@ -126,7 +126,7 @@ def send(
 ) -> int:
     """Pay: within a bank or to another, whatever the payee's account needs."""
     minor = accounts.parse_amount(amount, currency)
-    return _send(
+    return send_call(
         settings,
         sender,
         passphrase_file,
@@ -162,7 +162,7 @@ def call(
         values = accounts.arguments_of(abi.source, method, arguments)
         return Call(contract, abi.contract.interface, method, values)
 
-    return _send(settings, sender, passphrase_file, timeout, make)
+    return send_call(settings, sender, passphrase_file, timeout, make)
 
 
 @wallet.command(epilog=example("hansa wallet query bank_money supply '[\"USD.alpina\"]'"))
@@ -180,10 +180,10 @@ def query(settings: Settings, contract: str, method: str, arguments: str, sender
     settings.answer(document, [f"{found.result}", f"(after height {found.height})"])
 
 
-def _send(
+def send_call(
     settings: Settings, sender: str, passphrase_file: Path | None, timeout: int, make: Callable[[SyncClient], Call]
 ) -> int:
-    """Simulate, sign, submit, wait. Whatever happens after the signing, the hash is told."""
+    """Simulate, sign, submit, wait, and tell what came of it. Whatever happens after the signing, the hash is told."""
     account = accounts.find(settings.home, sender)
     pair = account.open(settings.passphrase(passphrase_file))
     with SyncClient([settings.node_url]) as client:

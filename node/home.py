@@ -46,6 +46,16 @@ class Home:
         return self.keys / "account.key"
 
     @property
+    def reading_key(self) -> Path:
+        """The key under which the one-time reading keys are kept. The node never reads it either."""
+        return self.keys / "reading.key"
+
+    @property
+    def reading_keys(self) -> Path:
+        """The directory of the one-time keys for reading sealed data, mode 0700."""
+        return self.keys / "reading"
+
+    @property
     def data(self) -> Path:
         """Everything that the node writes while it runs."""
         return self.path / "data"

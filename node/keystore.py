@@ -53,6 +53,8 @@ class Purpose(StrEnum):
     NODE = "node"
     VOTE = "vote"
     ACCOUNT = "account"
+    READING = "reading"
+    """The key under which the one-time keys for reading sealed data are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ def write_key(
 
 def read_key(path: Path, purpose: Purpose, passphrase: Passphrase | None = None) -> KeyPair:
     """Read and open a key file. :raises Invalid: BAD_KEY_FILE with what to do."""
-    content = _read_private(path, KEY_FILE_BYTES_MAX)
+    content = read_private_file(path, KEY_FILE_BYTES_MAX)
     document = _parse(content)
     sealed = document is not None and "sealed_seed" in document
     if passphrase is None and sealed:
@@ -163,7 +165,7 @@ def find_passphrase(configured: Path | None, environment: Mapping[str, str]) -> 
     if path.parent == credentials:
         content = _read(path, _open(path), PASSPHRASE_BYTES_MAX + 2)
     else:
-        content = _read_private(path, PASSPHRASE_BYTES_MAX + 2)
+        content = read_private_file(path, PASSPHRASE_BYTES_MAX + 2)
     return Passphrase(content.removesuffix(b"\n").removesuffix(b"\r"))
 
 
@@ -264,7 +266,7 @@ def _bytes(value: object, size: int) -> bytes | None:
     return bytes.fromhex(value[2:])
 
 
-def _read_private(path: Path, size_max: int) -> bytes:
+def read_private_file(path: Path, size_max: int) -> bytes:
     """The content of a file that nobody else can read. :raises Invalid: BAD_KEY_FILE with what to do."""
     descriptor = _open(path)
     status = os.fstat(descriptor)
