@@ -74,7 +74,7 @@ def run(source: bytes, name: str, args: Sequence[Plain], host: Host, meter: Mete
     purse = Purse(meter)
     purse.pay(PRICES_1.argument * (len(args) + 1) + plain_size(list(args)) // 4)
     depth = meter.depth
-    read_only = function.kind == "query" or (bool(_queries) and _queries[-1])
+    read_only = function.kind in ("query", "invariant") or (bool(_queries) and _queries[-1])
     _queries.append(read_only)
     try:
         values = []

@@ -27,7 +27,7 @@ EXAMPLES = [
 ]
 ROWS = re.findall(r"^\| ((?:`[a-z_.]+` ?)+) \| (.*?) \| (?:[^|\\]|\\.)* \| (?:[^|\\]|\\.)* \|$", PAGE, re.MULTILINE)
 RULES = {rule: example for rules, example in ROWS for rule in re.findall(r"`([a-z_]+(?:\.[a-z_]+)?)`", rules)}
-PRELUDE = """from hansa import Map, Value, action, emit, fail, ledger, mul_div, query, record
+PRELUDE = """from hansa import Map, Value, action, emit, fail, invariant, ledger, mul_div, query, record
 total: Value[int] = Value(0)
 counts: Map[int, int] = Map()
 pairs: Map[tuple[int, int], int] = Map()
@@ -35,7 +35,7 @@ pairs: Map[tuple[int, int], int] = Map()
 
 
 def test_every_contract_of_the_page_is_shown_to_run() -> None:
-    assert sum(kind == "python" for kind, _ in BLOCKS) == 4
+    assert sum(kind == "python" for kind, _ in BLOCKS) == 5
     assert len(EXAMPLES) >= 10
 
 
@@ -60,7 +60,7 @@ def test_contracts_of_the_page_are_typed(tmp_path: Path, monkeypatch: pytest.Mon
         paths[-1].write_text(source)
     monkeypatch.setenv("MYPYPATH", str(ROOT / "contracts" / "stubs"))
     told, _, _ = api.run(["--strict", "--config-file=", "--cache-dir", str(tmp_path), *map(str, paths)])
-    assert told == "Success: no issues found in 4 source files\n"
+    assert told == "Success: no issues found in 5 source files\n"
 
 
 def rules_of_the_code() -> set[str]:
