@@ -51,6 +51,8 @@ def post(scope: Scope, group: str, amounts: Sequence[int], purpose: str) -> None
     """
     ledger.check_texts(purpose, "")
     row = _own(scope, group)
+    if _is_past(scope, row):
+        refuse("hold_expired")
     members = row[2]
     if len(amounts) != len(members) or not any(amounts):
         refuse("bad_group", "a group is posted with an amount for each hold, one of them above 0")
@@ -72,10 +74,17 @@ def post(scope: Scope, group: str, amounts: Sequence[int], purpose: str) -> None
 
 
 def void(scope: Scope, group: str) -> None:
-    """Free all holds of the group. :raises ContractError: with a code of the kernel's."""
+    """Free all holds of the group; one past its expiry ends as expired. :raises ContractError: a kernel code."""
     row = _own(scope, group)
     scope.meter.charge(ledger.FUEL_PER_EXPIRY * (len(row[2]) - 1))
-    free(scope, group, row)
+    if _is_past(scope, row):
+        _resolve(scope, group, row, EXPIRED)
+        for hold in row[2]:
+            held = holds.found(scope, hold)
+            if held[8] == OPEN:
+                ledger.release_expired(scope, hold, held)
+    else:
+        free(scope, group, row)
 
 
 def free(scope: Scope, group: str, row: GroupRow) -> None:
@@ -108,21 +117,22 @@ def found(scope: Scope, group: str) -> GroupRow:
 
 def status(scope: Scope, group: str) -> str:
     """What has become of the group at the block's time. :raises ContractError: unknown_group."""
-    _, expires_ms, _, now = found(scope, group)
-    return EXPIRED if now == OPEN and 0 < expires_ms <= scope.time_ms else now
+    row = found(scope, group)
+    return EXPIRED if row[3] == OPEN and _is_past(scope, row) else row[3]
 
 
 def _own(scope: Scope, group: str) -> GroupRow:
-    """The open group, if the running contract made it."""
+    """The open group, though it may be past its expiry, if the running contract made it."""
     row = found(scope, group)
     if row[0] != scope.contract:
         refuse("hold_unauthorised")
-    now = status(scope, group)
-    if now == EXPIRED:
-        refuse("hold_expired")
-    if now != OPEN:
-        refuse("hold_resolved", f"the group is {now}")
+    if row[3] != OPEN:
+        refuse("hold_resolved", f"the group is {row[3]}")
     return row
+
+
+def _is_past(scope: Scope, row: GroupRow) -> bool:
+    return 0 < row[1] <= scope.time_ms
 
 
 def _resolve(scope: Scope, group: str, row: GroupRow, status: str) -> None:

@@ -117,8 +117,12 @@ def post_many(
 
 
 def void(scope: Scope, hold: str) -> None:
-    """Free all of the hold. :raises ContractError: with a code of the kernel's."""
-    free(scope, hold, own(scope, hold))
+    """Free all of the hold; one past its expiry ends as expired. :raises ContractError: with a code of the kernel's."""
+    row = own(scope, hold)
+    if is_past(scope, row):
+        ledger.release_expired(scope, hold, row)
+    else:
+        free(scope, hold, row)
 
 
 def expire(scope: Scope, hold: str) -> None:
