@@ -49,6 +49,11 @@ def negated(n: int) -> int:
 
 
 @action
+def remind(text: str) -> None:
+    pass
+
+
+@action
 def prepare() -> None:
     for i in range(1_000):
         counts[i] = i
@@ -294,6 +299,7 @@ ROWS: Final[tuple[Row, ...]] = (
     ("call with a typed answer", "", 'x: str = call(Address("members"), "role", "alpine")'),
     ("ledger.transfer", "", 'ledger.transfer(USD, ANN, BOB, 1, "rent")'),
     ("ledger.journal of ten", "", 'ledger.journal([(USD, ANN, -1), (USD, BOB, 1)] * 5, "rent")'),
+    ("ledger.journal_refusal", "", "x = ledger.journal_refusal([(USD, ANN, -1), (USD, BOB, 1)])"),
     ("ledger.mint", "", 'ledger.mint(USD, BOB, 1, "deposit")'),
     ("ledger.burn", "", 'ledger.burn(USD, ANN, 1, "withdrawal")'),
     ("ledger.balance", "", "x = ledger.balance(USD, ANN)"),
@@ -321,5 +327,15 @@ ROWS: Final[tuple[Row, ...]] = (
     ("ledger.add_months", "", "x = ledger.add_months(20000, 7, 31)"),
     ("ledger.year_fraction", "", 'x = ledger.year_fraction("ACT/ACT ISDA", 19000, 20000)'),
     ("ledger.business_day", "", 'x = ledger.business_day("TARGET", 19812, "modified_following")'),
+    (
+        "ledger.schedule, cancel_schedule",
+        "",
+        'x = ledger.schedule("remind", "rent", 9_000_000_000_000, 100_000, 0, 0)\nledger.cancel_schedule(x)',
+    ),
+    (
+        "ledger.schedule_status",
+        'n = ledger.schedule("remind", "rent", 9_000_000_000_000, 100_000, 0, 0)',
+        "x = ledger.schedule_status(n)",
+    ),
     ("emit L", "ps = [1] * 500", 'emit("Done", amounts=ps)'),
 )
