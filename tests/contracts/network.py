@@ -137,7 +137,8 @@ class Chain:
 
     def send(self, sender: str, *calls: tuple[str, str, list[Value]], **changes: object) -> str:
         """One transaction in its own block; gives the receipt's code."""
-        return self.block(self.transaction(sender, *calls, **changes)).receipts[0].code  # type: ignore[arg-type]
+        result = self.block(self.transaction(sender, *calls, **changes))  # type: ignore[arg-type]
+        return result.receipts[result.runs].code
 
     def balance(self, name: str, asset: str) -> int:
         """What the account by that name can spend."""
