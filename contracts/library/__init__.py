@@ -6,7 +6,10 @@ Each file beside this one is one contract, named as the file is; none of them is
 from importlib.resources import files
 from typing import Final
 
-NAMES: Final = ("accounts", "bank_money", "identity", "limits", "loans", "members", "orders", "payments", "remittances")
+NAMES: Final = (
+    "accounts", "assets", "bank_money", "governance", "identity", "limits", "loans", "members", "orders", "payments",
+    "remittances", "trades"
+)  # fmt: skip
 
 BANK_GRANTS: Final = ("payments", "remittances")
 """Those that a bank lets debit its own account: they pay its settlement money to other banks. In ascending order."""
