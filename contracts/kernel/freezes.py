@@ -54,30 +54,27 @@ def check_asset(scope: Scope, asset: str, bit: int) -> None:
             refuse("asset_frozen", f"order {freeze[0]} freezes {asset}")
 
 
-def check_account(scope: Scope, address: str, asset: str, bit: int) -> int:
-    """Whether a freeze of all the account has stops it; gives the part that has to stay, 0 for none.
-
-    :raises ContractError: account_frozen.
-    """
+def check_account(scope: Scope, legs: Sequence[Leg], address: str, asset: str, bit: int) -> None:
+    """Whether a freeze of the account stops its part in ``legs``. :raises ContractError: account_frozen."""
     part, time_ms = 0, scope.time_ms
     for order, concerned, stops, amount, expires_ms in _read(scope, address):
-        if not stops & bit or (concerned and concerned != asset) or 0 < expires_ms <= time_ms:
+        if (concerned and concerned != asset) or not stops & bit or 0 < expires_ms <= time_ms:
             continue
         if not amount:
             refuse("account_frozen", f"order {order} freezes {address}")
         part += amount
-    return part
+    if part:
+        _check_part(scope, legs, address, asset, bit, part)
 
 
-def check_part(scope: Scope, legs: Sequence[Leg], address: str, asset: str, bit: int, part: int) -> None:
-    """Whether ``part`` of the account's balance stays when all ``legs`` are posted.
-
-    :raises ContractError: account_frozen.
-    """
+def _check_part(scope: Scope, legs: Sequence[Leg], address: str, asset: str, bit: int, part: int) -> None:
+    """Whether ``part`` of the account's balance stays when all ``legs`` are posted."""
     change = sum([change for concerned, party, change in legs if party == address and concerned == asset])
+    if change >= 0:
+        return
     free, held = balance(scope, address, asset)
     left = free + change if bit == SEND else free + held + change
-    if change < 0 and left < part:
+    if left < part:
         refuse("account_frozen", f"orders freeze {part} of {asset} at {address}, {left} would be left")
 
 
@@ -117,13 +114,11 @@ def _check(scope: Scope, legs: Sequence[Leg], debit: int, credit: int) -> None:
         if cast(AssetRow, get(layout.asset_key(asset)))[4] & layout.ASSET_UNDER_ORDER:
             check_asset(scope, asset, bit)
         if cast(AccountRow, get(layout.account_key(address)))[3] & layout.UNDER_ORDER:
-            part = check_account(scope, address, asset, bit)
-            if part and change < 0:
-                check_part(scope, legs, address, asset, bit, part)
+            check_account(scope, legs, address, asset, bit)
 
 
 def _read(scope: Scope, subject: str) -> Freezes:
-    return cast(Freezes, scope.overlay.get(layout.freezes_key(subject)) or ())
+    return scope.overlay.get(b"freezes/" + subject.encode()) or ()  # type: ignore[return-value]
 
 
 def _write(scope: Scope, subject: str, freezes: Freezes, is_asset: bool) -> None:

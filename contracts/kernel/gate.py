@@ -20,12 +20,14 @@ from typing import Final, cast
 
 from contracts.kernel import freezes, layout, limits
 from contracts.kernel.codes import refuse
+from contracts.kernel.freezes import RECEIVE, SEND
 from contracts.kernel.layout import (
     ASSET_UNDER_ORDER,
     IDENTIFIED,
     JURISDICTIONS,
     LIMITED,
     MEMBERS_OWN,
+    NETWORK_JURISDICTIONS,
     REVOKED,
     SUPPLY,
     SUSPENDED,
@@ -49,28 +51,45 @@ def check_free(scope: Scope, legs: Sequence[Leg]) -> None:
 
     :raises ContractError: with a code of the kernel's.
     """
-    get = scope.overlay.get
+    get, time_ms = scope.overlay.get, scope.time_ms
+    refuses_countries = get(NETWORK_JURISDICTIONS) is not None
     known, flags, level = "", 0, 0
     parties: list[limits.Party] = []
+    # Written for speed: every posting passes here. What stops one is worked out again where it is named.
     for asset, address, change in legs:
         if asset != known:
-            row = cast(AssetRow, get(b"asset/" + asset.encode()))
-            known, flags, level = asset, row[4], max(row[5], _level_min(scope))
+            row: AssetRow = get(b"asset/" + asset.encode())  # type: ignore[assignment]
+            known, flags, level = asset, row[4], row[5]
+            if (network_level := _level_min(scope)) > level:
+                level = network_level
         if address == SUPPLY:
             continue
-        _, _, contract, marks = cast(AccountRow, get(b"account/" + address.encode()))
+        encoded = address.encode()
+        account: AccountRow = get(b"account/" + encoded)  # type: ignore[assignment]
+        marks = account[3]
         if flags & ASSET_UNDER_ORDER:
-            freezes.check_asset(scope, asset, freezes.SEND if change < 0 else freezes.RECEIVE)
+            freezes.check_asset(scope, asset, SEND if change < 0 else RECEIVE)
         if marks & UNDER_ORDER:
-            bit = freezes.SEND if change < 0 else freezes.RECEIVE
-            part = freezes.check_account(scope, address, asset, bit)
-            if part and change < 0:
-                freezes.check_part(scope, legs, address, asset, bit, part)
-        if contract or marks & MEMBERS_OWN:
+            standing: freezes.Freezes = get(b"freezes/" + encoded)  # type: ignore[assignment]
+            for freeze in standing:
+                concerned = freeze[1]
+                if not concerned or concerned == asset:
+                    freezes.check_account(scope, legs, address, asset, SEND if change < 0 else RECEIVE)
+                    break
+        if marks & MEMBERS_OWN or account[2]:
             continue
-        identity = None
+        identity: IdentityRow | None = None
         if level or marks & IDENTIFIED or flags & JURISDICTIONS:
-            identity = _check_identity(scope, asset, address, level, flags)
+            identity = get(b"identity/" + encoded)  # type: ignore[assignment]
+            if (
+                identity is None
+                or identity[1] != VERIFIED
+                or time_ms >= identity[3]
+                or identity[2] < level
+                or refuses_countries
+                or flags & JURISDICTIONS
+            ):
+                identity = _check_identity(scope, asset, address, level, flags)
         if flags & LIMITED:
             parties.append((asset, address, change, identity))
     if parties:
@@ -120,15 +139,15 @@ def _check_identity(scope: Scope, asset: str, address: str, level: int, flags: i
 
     :raises ContractError: with a code of the kernel's.
     """
-    row = cast("IdentityRow | None", scope.overlay.get(b"identity/" + address.encode()))
+    row: IdentityRow | None = scope.overlay.get(b"identity/" + address.encode())  # type: ignore[assignment]
     if row is not None:
-        status = row[1]
+        _, status, verified, expires_ms, country, *_ = row
         if status == VERIFIED:
-            if scope.time_ms >= row[3]:
-                refuse("identity_expired", f"the verification of {address} ended at {row[3]}")
-            if row[2] < level:
-                refuse("identity_required", f"{address} is verified to level {row[2]}, {level} is asked for")
-            limits.check_country(scope, asset, address, row[4], has_list=bool(flags & JURISDICTIONS))
+            if scope.time_ms >= expires_ms:
+                refuse("identity_expired", f"the verification of {address} ended at {expires_ms}")
+            if verified < level:
+                refuse("identity_required", f"{address} is verified to level {verified}, {level} is asked for")
+            limits.check_country(scope, asset, address, country, has_list=bool(flags & JURISDICTIONS))
             return row
         if status == SUSPENDED:
             refuse("identity_suspended", f"the identity of {address} is suspended")
@@ -143,9 +162,9 @@ def _check_identity(scope: Scope, asset: str, address: str, level: int, flags: i
 
 def _level_min(scope: Scope) -> int:
     """The level that the network asks for, whatever the asset does."""
-    row = scope.overlay.get(layout.PARAMETERS)
+    row: tuple[tuple[str, int], ...] | None = scope.overlay.get(layout.PARAMETERS)  # type: ignore[assignment]
     if row is None:
         return 0
-    name, level = cast("tuple[str, int]", row[_LEVEL_MIN_INDEX])
+    name, level = row[_LEVEL_MIN_INDEX]
     assert name == "identity_level_min", "the parameters are in their order"
     return level

@@ -21,9 +21,11 @@ from contracts.kernel import expiry, layout
 from contracts.kernel.balances import balance
 from contracts.kernel.codes import refuse
 from contracts.kernel.layout import (
+    EMPTY_BALANCE,
     MEMBERS_OWN,
     SUPPLY,
     VERIFIED,
+    BalanceRow,
     HoldRow,
     IdentityRow,
     Leg,
@@ -36,8 +38,8 @@ from contracts.kernel.scope import Scope
 Party: TypeAlias = tuple[str, str, int, IdentityRow | None]
 """Asset, address, change, verified identity."""
 
-NONE: Final = 2**64 - 1
-"""Stands for no limit: above every sum of two amounts."""
+NONE: Final = 2**63 - 1
+"""Stands for no limit. A sum beyond is kept as this."""
 
 NAMES: Final = (
     "balance_min", "balance_max", "single_out", "single_in", "day_out", "day_in", "rolling_out", "rolling_in"
@@ -57,9 +59,6 @@ UNVERIFIED: Final = "unverified"
 DAY_MS: Final = 86_400_000
 ROLLING_DAYS: Final = 30
 
-AMOUNT_SUM_MAX: Final = 2**63 - 1
-"""A sum beyond is kept as this: no limit is above it."""
-
 FUEL_PER_WINDOW = 1_800
 """For each party whose sums are kept: a key is read and written."""
 
@@ -72,23 +71,41 @@ def count(scope: Scope, parties: Sequence[Party], legs: Sequence[Leg]) -> None:
 
     :raises ContractError: limit_exceeded.
     """
-    sums: dict[tuple[str, str], tuple[int, IdentityRow | None]] = {}
+    if len(parties) > 2 or (len(parties) == 2 and parties[0][1] == parties[1][1]):
+        parties = _merged(parties)
+    scope.meter.charge(FUEL_PER_WINDOW * len(parties))
+    get, put, day = scope.overlay.get, scope.overlay.put, scope.time_ms // DAY_MS
+    known = known_class = ""
+    row: LimitsRow = (0, (), ())
+    rule = UNLIMITED
+    # Written for speed, as the gate is.
     for asset, address, change, identity in parties:
-        before = sums.get((asset, address))
-        sums[asset, address] = (change, identity) if before is None else (before[0] + change, identity)
-    scope.meter.charge(FUEL_PER_WINDOW * len(sums))
-    get, day = scope.overlay.get, scope.time_ms // DAY_MS
-    for (asset, address), (change, identity) in sums.items():
-        row = cast(LimitsRow, get(b"limits/" + asset.encode()))
-        rule = rule_of(row, UNVERIFIED if identity is None else identity[5])
+        risk_class = UNVERIFIED if identity is None else identity[5]
+        if asset != known or risk_class != known_class:
+            row = get(b"limits/" + asset.encode())  # type: ignore[assignment]
+            rule, known, known_class = rule_of(row, risk_class), asset, risk_class
+        key = f"window/{address}/{asset}".encode()
+        window: WindowRow | None = get(key)  # type: ignore[assignment]
+        if window is None or window[0] != day:
+            window = _turned(window, day)
+        _, came, went, came_before, went_before, days = window
         if change < 0:
-            _count_out(scope, row, rule, address, asset, -change, day)
+            went -= change
+            if -change > rule[2] or went > rule[4] or went + went_before > rule[6]:
+                went = _checked_out(scope, row, rule, address, asset, -change, went, went_before)
+            if rule[0]:
+                had: BalanceRow | None = get(f"balance/{address}/{asset}".encode())  # type: ignore[assignment]
+                if had is None or had[0] + change < rule[0]:
+                    _check_least(scope, rule[0], address, asset, -change)
             if row[2]:
-                country = "" if identity is None else identity[4]
-                for to, amount in _destinations(scope, legs, asset, address, -change).items():
-                    _count_corridor(scope, row, country, to, address, asset, amount, day)
-        elif change > 0:
-            _count_in(scope, rule, address, asset, change, day)
+                _count_corridors(scope, row, legs, asset, address, -change, identity)
+        else:
+            came += change
+            if change > rule[3] or came > rule[5] or came + came_before > rule[7]:
+                came = _checked_in(rule, asset, change, came, came_before)
+            if rule[1] != NONE:
+                _check_most(scope, rule[1], address, asset, change)
+        put(key, (day, came, went, came_before, went_before, days))
 
 
 def count_corridor(scope: Scope, asset: str, payer: str, payee: str, amount: int) -> None:
@@ -191,41 +208,61 @@ def class_of(scope: Scope, address: str) -> str:
     return cast(IdentityRow, row)[5] if row is not None and row[1] == VERIFIED else UNVERIFIED
 
 
-def _count_out(
-    scope: Scope, row: LimitsRow, rule: Rule, address: str, asset: str, amount: int, day: int
-) -> None:
-    key = layout.window_key(address, asset)
-    _, came, went, came_before, went_before, days = _window(scope, key, day)
-    went = min(went + amount, AMOUNT_SUM_MAX)
-    balance_min, _, single, _, daily, _, rolling, _ = rule
+def _merged(parties: Sequence[Party]) -> list[Party]:
+    """Each asset and address once, with the sum of its changes; without those whose changes cancel out."""
+    sums: dict[tuple[str, str], tuple[int, IdentityRow | None]] = {}
+    for asset, address, change, identity in parties:
+        before = sums.get((asset, address))
+        sums[asset, address] = (change if before is None else before[0] + change, identity)
+    return [(*place, change, identity) for place, (change, identity) in sums.items() if change]
+
+
+def _checked_out(
+    scope: Scope, row: LimitsRow, rule: Rule, address: str, asset: str, amount: int, went: int, went_before: int
+) -> int:
+    """Today's sum, if the rule allows it. What expired holds still count is no obstacle, released or not."""
+    _, _, single, _, daily, _, rolling, _ = rule
     if amount > single:
         _refuse("single_out", asset, single, amount)
-    if went > daily or went + went_before > rolling:
-        # What expired holds still count is no obstacle, though nobody has released them yet.
-        back, back_before = _due(scope, row, address, asset, day)
-        if went - back > daily:
-            _refuse("day_out", asset, daily, went - back)
-        if went - back + went_before - back_before > rolling:
-            _refuse("rolling_out", asset, rolling, went - back + went_before - back_before)
-    if balance_min and (free := balance(scope, address, asset)[0]) - amount < balance_min:
-        _refuse("balance_min", asset, balance_min, free - amount)
-    scope.overlay.put(key, (day, came, went, came_before, went_before, days))
+    back, back_before = _due(scope, row, address, asset, scope.time_ms // DAY_MS)
+    if went - back > daily != NONE:
+        _refuse("day_out", asset, daily, went - back)
+    if went - back + went_before - back_before > rolling != NONE:
+        _refuse("rolling_out", asset, rolling, went - back + went_before - back_before)
+    return min(went, NONE)
 
 
-def _count_in(scope: Scope, rule: Rule, address: str, asset: str, amount: int, day: int) -> None:
-    key = layout.window_key(address, asset)
-    _, came, went, came_before, went_before, days = _window(scope, key, day)
-    came = min(came + amount, AMOUNT_SUM_MAX)
-    _, balance_max, _, single, _, daily, _, rolling = rule
+def _checked_in(rule: Rule, asset: str, amount: int, came: int, came_before: int) -> int:
+    """Today's sum, if the rule allows it."""
+    _, _, _, single, _, daily, _, rolling = rule
     if amount > single:
         _refuse("single_in", asset, single, amount)
-    if came > daily:
+    if came > daily != NONE:
         _refuse("day_in", asset, daily, came)
-    if came + came_before > rolling:
+    if came + came_before > rolling != NONE:
         _refuse("rolling_in", asset, rolling, came + came_before)
-    if balance_max != NONE and (total := sum(balance(scope, address, asset)) + amount) > balance_max:
-        _refuse("balance_max", asset, balance_max, total)
-    scope.overlay.put(key, (day, came, went, came_before, went_before, days))
+    return min(came, NONE)
+
+
+def _check_least(scope: Scope, least: int, address: str, asset: str, amount: int) -> None:
+    """Whether ``least`` stays, with what is free by the expiry of holds that nobody has released."""
+    free = balance(scope, address, asset)[0]
+    if free - amount < least:
+        _refuse("balance_min", asset, least, free - amount)
+
+
+def _check_most(scope: Scope, most: int, address: str, asset: str, amount: int) -> None:
+    free, held = cast(BalanceRow, scope.overlay.get(layout.balance_key(address, asset)) or EMPTY_BALANCE)
+    if free + held + amount > most:
+        _refuse("balance_max", asset, most, free + held + amount)
+
+
+def _count_corridors(
+    scope: Scope, row: LimitsRow, legs: Sequence[Leg], asset: str, payer: str, amount: int, identity: IdentityRow | None
+) -> None:
+    origin, day = "" if identity is None else identity[4], scope.time_ms // DAY_MS
+    for to, share in _destinations(scope, legs, asset, payer, amount).items():
+        _count_corridor(scope, row, origin, to, payer, asset, share, day)
 
 
 def _count_corridor(
@@ -238,10 +275,10 @@ def _count_corridor(
     single, daily, rolling = corridor[4]
     key = layout.corridor_window_key(address, asset, to)
     _, came, went, came_before, went_before, days = _window(scope, key, day)
-    went = min(went + amount, AMOUNT_SUM_MAX)
+    went = min(went + amount, NONE)
     sums = (("single", single, amount), ("day", daily, went), ("rolling", rolling, went + went_before))
     for name, limit, total in sums:
-        if total > limit:
+        if total > limit != NONE:
             _refuse(f"{name} from {origin or 'unknown'} to {to or 'unknown'}", asset, limit, total)
     scope.overlay.put(key, (day, came, went, came_before, went_before, days))
 
@@ -265,10 +302,13 @@ def _destinations(scope: Scope, legs: Sequence[Leg], asset: str, payer: str, amo
 def _window(scope: Scope, key: bytes, day: int) -> WindowRow:
     """The row as it is on ``day``."""
     row = cast("WindowRow | None", scope.overlay.get(key))
+    return row if row is not None and row[0] == day else _turned(row, day)
+
+
+def _turned(row: WindowRow | None, day: int) -> WindowRow:
+    """A row of an earlier day, or of none, as it begins ``day``: without the days that count no more."""
     if row is None:
         return (day, 0, 0, 0, 0, ())
-    if row[0] == day:
-        return row
     first = day - ROLLING_DAYS + 1
     days = tuple(entry for entry in (*row[5], row[:3]) if entry[0] >= first and (entry[1] or entry[2]))
     return (day, 0, 0, _bounded(entry[1] for entry in days), _bounded(entry[2] for entry in days), days)
@@ -307,7 +347,7 @@ def _due(scope: Scope, row: LimitsRow, address: str, asset: str, day: int) -> tu
 
 
 def _bounded(amounts: Iterable[int]) -> int:
-    return min(sum(amounts), AMOUNT_SUM_MAX)
+    return min(sum(amounts), NONE)
 
 
 def _refuse(name: str, asset: str, limit: int, amount: int) -> None:
