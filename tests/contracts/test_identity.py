@@ -12,8 +12,18 @@ from contracts.kernel.codes import CODES
 from contracts.kernel.layout import NEEDS_INFORMATION, REVOKED, SUBMITTED, SUSPENDED, VERIFIED, IdentityRow
 from contracts.kernel.scope import Scope
 from contracts.language.faults import ContractError
-from tests.contracts.network import GENESIS_MS, Desk, address_of
-from tests.contracts.sealing import REGULATOR, add_regulator, keep_record, publish_keys
+from state.codec import Value
+from state.transaction import Transaction
+from tests.contracts.network import GENESIS_MS, Chain, Desk, address_of
+from tests.contracts.sealing import (
+    REGULATOR,
+    add_regulator,
+    keep_record,
+    publish_keys,
+    reader,
+    reading_keys,
+    seal_record,
+)
 
 ANN, BOB, CID = map(address_of, ("ann", "bob", "cid"))
 YEAR_MS = 365 * 86_400_000
@@ -311,3 +321,49 @@ class Life(RuleBasedStateMachine):
 
 Life.TestCase.settings = settings(max_examples=60, stateful_step_count=20, deadline=None)
 test_life = Life.TestCase
+
+
+def test_a_revocation_stops_the_next_payment_in_the_same_block(chain: Chain) -> None:
+    """A month of it in one block: registered, verified, paid, suspended, refused, resumed, paid, revoked, refused."""
+    assert chain.send("alpine", ("identity", "publish_keys", [list(reading_keys("alpine", 2))])) == "ok"
+    encoded = seal_record("alpine", ANN, [reader("alpine", 0)]).encode()
+    until = chain.time_ms + YEAR_MS
+
+    def by_bank(method: str, *arguments: Value) -> Transaction:
+        return chain.transaction("alpine", ("identity", method, [ANN, *arguments]))
+
+    def payment(payer: str, payee: str) -> Transaction:
+        return chain.transaction(payer, ("payments", "pay", [address_of(payee), "USD", 5, ""]))
+
+    result = chain.block(
+        by_bank("register", encoded),
+        by_bank("verify", 2, until, "CH", "low"),
+        payment("ann", "bob"),
+        by_bank("suspend", "file 1"),
+        payment("ann", "bob"),
+        payment("bob", "ann"),
+        by_bank("resume", ""),
+        payment("ann", "bob"),
+        by_bank("revoke", "file 2"),
+        payment("ann", "bob"),
+    )
+    assert [receipt.code for receipt in result.receipts] == [
+        *("ok", "ok", "ok", "ok", "identity_suspended", "identity_suspended", "ok", "ok", "ok", "identity_revoked")
+    ]
+    assert chain.send("bob", ("payments", "pay", [ANN, "USD", 5, ""])) == "identity_revoked"
+
+
+def test_a_verification_ends_by_the_blocks_time_alone(chain: Chain) -> None:
+    assert chain.send("alpine", ("identity", "publish_keys", [list(reading_keys("alpine", 2))])) == "ok"
+    encoded = seal_record("alpine", ANN, [reader("alpine", 0)]).encode()
+    until = chain.time_ms + 10_000
+    verified: list[Value] = [ANN, 1, until, "CH", "low"]
+    assert chain.send("alpine", ("identity", "register", [ANN, encoded]), ("identity", "verify", verified)) == "ok"
+
+    def pay(time_ms: int) -> str:
+        transaction = chain.transaction("ann", ("payments", "pay", [BOB, "USD", 5, ""]))
+        return chain.block(transaction, time_ms=time_ms).receipts[0].code
+
+    assert (pay(until - 1), pay(until)) == ("ok", "identity_expired")
+    assert chain.send("alpine", ("identity", "verify", [ANN, 1, until + YEAR_MS, "CH", "low"])) == "ok"
+    assert pay(until + 5_000) == "ok"
