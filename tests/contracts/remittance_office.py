@@ -1,7 +1,7 @@
 """A chain on which two banks remit: ann and bob at alpine, cid at baltic, in USD (cents) and JPY (yen).
 
 ann has 10,000 USD cents; each bank has 50,000 of USD settlement money and 1,000,000 of JPY's. The usual quote of
-these tests is 50.00 USD into 7,363 JPY at 147.25 with a fee of 1.20; a refund costs 0.75.
+these tests is 50.00 USD into 7,363 JPY at 147.25 with a fee of 1.20; a refund costs 0.75. The regulator is watch.
 """
 
 from collections.abc import Sequence
@@ -9,17 +9,22 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import cast
 
-from contracts.genesis_state import GenesisContract
+from contracts.genesis_state import GenesisContract, GenesisMember
 from contracts.language.kernel_interface import Plain
 from state.codec import Value
+from state.policy import Policy
 from state.receipt import OK, Receipt
-from tests.contracts.network import Chain, address_of, genesis_state
-from tests.contracts.sealing import reader, reading_keys, seal_record
+from tests.contracts.network import SALT, Chain, address_of, genesis_state, key_of
+from tests.contracts.sealing import REGULATOR, reader, reading_keys, seal_record
 
 ASSETS = ("USD.alpine", "USD.baltic", "USD.central", "JPY.alpine", "JPY.baltic", "JPY.central")
 NAMES = ("ann", "bob", "cid", "alpine", "baltic", "central")
 
 READING_KEYS = 128
+YEAR_MS = 365 * 86_400_000
+
+CHARGE = 4
+"""Place of the originator's hold in the contract's record of a lock."""
 
 SEALER = """
 from hansa import action, ledger
@@ -84,6 +89,9 @@ class Office:
     def open(cls, source: str | None = None, sources: Sequence[tuple[str, str]] = ()) -> "Office":
         """A fresh chain, with another ``source`` of the contract if one is given, and with more contracts."""
         genesis = genesis_state([("sealer", SEALER), *sources])
+        policy = Policy.of_key(key_of(REGULATOR).public)
+        watch = GenesisMember(REGULATOR, "Watch", f"{'WATCH':0<20}", "CH", "regulator", policy, SALT, None, None)
+        genesis = replace(genesis, members=(*genesis.members, watch))
         if source is not None:
             contracts = tuple(
                 GenesisContract(contract.name, source if contract.name == "remittances" else contract.source)
@@ -97,8 +105,9 @@ class Office:
                 ("central", "issue", ["JPY", address_of(bank), 1_000_000, ""]),
             ):
                 assert chain.send(sender, ("bank_money", method, cast("list[Value]", arguments))) == "ok"
-            keys: list[Value] = list(reading_keys(bank, READING_KEYS))
-            assert chain.send(bank, ("identity", "publish_keys", [keys])) == "ok"
+        for member in ("alpine", "baltic", REGULATOR):
+            keys: list[Value] = list(reading_keys(member, READING_KEYS))
+            assert chain.send(member, ("identity", "publish_keys", [keys])) == "ok"
         return cls(chain)
 
     @property
@@ -128,12 +137,11 @@ class Office:
         """A bank quotes under a UETR."""
         return self.call(bank, "quote", name, address_of(customer), terms.value(self.chain.time_ms + 1_000))
 
-    def disclose(self, name: str, *readers: str, kind: str = "travel_rule") -> str:
-        """Alpine seals who the parties are, to itself and ``readers``; gives the record's id."""
-        bank = "alpine"
+    def disclose(self, name: str, *readers: str, kind: str = "travel_rule", bank: str = "alpine") -> str:
+        """The bank seals who the parties are, to itself, the regulator and ``readers``; gives the record's id."""
         number = self.sealed_count
         self.sealed_count += 1
-        wraps = [reader(member, number) for member in (bank, *readers)]
+        wraps = [reader(member, number) for member in (bank, REGULATOR, *readers)]
         sealed = seal_record(bank, name, wraps, kind, PARTIES).encode()
         if kind == "travel_rule":
             assert self.call(bank, "disclose", name, sealed) == "ok", self.receipt
@@ -159,6 +167,35 @@ class Office:
         name = self.quote(terms)
         assert self.lock(name, to=to) == "ok", self.receipt
         return name
+
+    def identify(self, name: str, bank: str) -> None:
+        """The bank vouches for its customer."""
+        number = self.sealed_count
+        self.sealed_count += 1
+        address = address_of(name)
+        sealed = seal_record(bank, address, [reader(member, number) for member in (bank, REGULATOR)]).encode()
+        verified: list[Value] = [address, 1, self.chain.time_ms + YEAR_MS, "CH", "low"]
+        assert self.chain.send(bank, ("identity", "register", [address, sealed])) == "ok", self.receipt
+        assert self.chain.send(bank, ("identity", "verify", verified)) == "ok", self.receipt
+
+    def order(self, method: str, *arguments: Value) -> int:
+        """An order of the regulator's, on record with a reference and a legal basis; gives its number."""
+        code = self.chain.send(REGULATOR, ("orders", method, [*arguments]))
+        assert code == "ok", self.receipt
+        return cast(int, self.receipt.results[0])
+
+    def freeze(self, name: str, *stops: str) -> int:
+        """Freeze all that an account has."""
+        expires_ms = self.chain.time_ms + YEAR_MS
+        return self.order("freeze", address_of(name), "", 0, [*stops], "ref 1", "law 2", expires_ms)
+
+    def seize(self, deal: str, originator: str, asset: str, amount: int) -> None:
+        """Take money by order, breaking the originator's hold of a lock if more is needed than is free."""
+        locked = cast("list[list[str]]", self.ask("describe", deal))[4]
+        expires_ms = self.chain.time_ms + YEAR_MS
+        source, target = address_of(originator), address_of("central")
+        breaks: Value = [locked[CHARGE]]
+        self.order("force_transfer", asset, source, target, amount, breaks, "ref 3", "law 4", expires_ms)
 
     def ask(self, method: str, *arguments: Value) -> Plain:
         """A query at the last block's time; the code where it fails."""

@@ -490,6 +490,99 @@ def test_everything_is_on_record(office: Office) -> None:
     assert locked[9:] == ["for the family", "NARR", "closed for the holidays", locked_ms + 1_000, 75]
 
 
+@pytest.mark.parametrize(
+    ("who", "stops", "accepted", "lost"),
+    [
+        ("ann", ["send"], "ok", 75),
+        ("ann", ["receive"], "ok", 75),
+        ("ann", ["settle"], "account_frozen", 0),
+        ("cid", ["send", "settle"], "ok", 75),
+        ("cid", ["receive"], "account_frozen", 75),
+        ("alpine", ["settle"], "account_frozen", 0),
+        ("alpine", ["send"], "account_frozen", 75),
+        ("baltic", ["settle"], "account_frozen", 75),
+        ("baltic", ["send", "receive"], "ok", 75),
+    ],
+)
+def test_a_freeze_stops_what_it_says_and_no_refund(
+    office: Office, who: str, stops: list[str], accepted: str, lost: int
+) -> None:
+    """What was locked still settles, but for a freeze that stops settling (gated escrow: rippled pull request 7014)."""
+    for method, more in ANSWERS:
+        before = office.money()
+        name = office.locked(replace(QUOTE, send_amount=2_000, receive_amount=2_945))
+        order = office.freeze(who, *stops)
+        sender = "ann" if method == "cancel" else "baltic"
+        code = office.call(sender, method, name, *more)
+        if method == "accept":
+            assert code == accepted
+            if code != "ok":
+                office.order("release", order, "ref 3", "law 4")
+                assert office.call("baltic", "accept", name) == "ok"
+            assert ended(office)["lost"] == 2_120
+            if code == "ok":
+                office.order("release", order, "ref 3", "law 4")
+        else:
+            assert (code, ended(office)["lost"]) == ("ok", lost)
+            moved = {("ann", "USD.alpine"): (-lost, 0), ("alpine", "USD.alpine"): (lost, 0)}
+            assert office.changes(before) == (moved if lost else {})
+            office.order("release", order, "ref 3", "law 4")
+
+
+def test_what_is_frozen_locks_nothing(office: Office) -> None:
+    name = office.quote()
+    travel_rule = office.disclose(name, "baltic")
+    order = office.freeze("ann", "send")
+    assert office.lock(name, travel_rule=travel_rule) == "account_frozen"
+    office.order("release", order, "ref 3", "law 4")
+    assert office.lock(name, travel_rule=travel_rule) == "ok"
+
+
+def test_an_order_that_takes_a_hold_frees_the_other_leg(office: Office) -> None:
+    name = office.locked()
+    before = office.money()
+    office.seize(name, "ann", "USD.alpine", 4_881)
+    assert office.status(name) == "cancelled"
+    assert office.changes(before) == {
+        ("ann", "USD.alpine"): (239, -5_120),
+        ("central", "USD.alpine"): (4_881, 0),
+        ("alpine", "JPY.central"): (7_363, -7_363),
+    }
+    for sender, method, more in (("baltic", "accept", []), ("baltic", "reject", ["AC04", ""]), ("ann", "cancel", [])):
+        assert office.call(sender, method, name, *cast("list[Value]", more)) == "remittance_ended"
+    assert office.call("cid", "close", name) == "ok"
+    assert (ended(office)["status"], ended(office)["reason"], ended(office)["lost"]) == ("cancelled", "order", 0)
+    assert office.chain.block(time_ms=office.chain.time_ms + QUOTE.lock_ms).receipts == ()
+    assert (office.status(name), office.ask("totals")) == ("cancelled", [1, 0, 0, 0, 1, 0])
+
+
+def test_what_an_order_has_ended_is_closed_by_the_schedule_at_last(office: Office) -> None:
+    name = office.locked()
+    office.seize(name, "ann", "USD.alpine", 4_881)
+    office.chain.block(time_ms=office.chain.time_ms + QUOTE.lock_ms)
+    assert [receipt.code for receipt in office.chain.results[-1].receipts] == ["ok"]
+    assert (ended(office)["status"], ended(office)["reason"]) == ("cancelled", "order")
+    assert office.status(name) == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("who", "word", "accepted"),
+    [("ann", "suspend", "ok"), ("ann", "revoke", "ok"), ("cid", "suspend", "identity_suspended"),
+     ("cid", "revoke", "identity_revoked")],
+)  # fmt: skip
+def test_an_identity_that_ends_meanwhile(office: Office, who: str, word: str, accepted: str) -> None:
+    """Gated escrow: obligations still settle, but nothing new comes to whom the gate refuses; that is rejected."""
+    bank = "alpine" if who == "ann" else "baltic"
+    office.identify(who, bank)
+    name = office.locked()
+    assert office.chain.send(bank, ("identity", word, [address_of(who), "file 7"])) == "ok"
+    assert office.call("baltic", "accept", name) == accepted
+    if accepted != "ok":
+        assert office.call("baltic", "reject", name, "RR03", "") == "ok"
+    elif word == "revoke":
+        assert office.lock(office.quote(FAVOUR)) == "identity_revoked"
+
+
 def test_a_paused_contract_still_gives_the_money_back() -> None:
     sound = "return now.open >= 0 and"
     source = read_library()["remittances"].replace(sound, "return now.settled == 0 and now.open >= 0 and")
