@@ -38,6 +38,24 @@ class Balance:
 
 
 @dataclass(frozen=True, slots=True)
+class Freeze:
+    """An order that binds an account, or an asset that it owns, at the latest block's time."""
+
+    order: int
+    reference: str
+    subject: str
+    """The account, or the asset as a whole."""
+    asset: str
+    """What it is about, empty for every asset."""
+    amount: int
+    """The part of the balance that stays, 0 for all of it."""
+    stops: tuple[str, ...]
+    """``send``, ``receive``, ``settle``."""
+    expires_ms: int
+    """0: never."""
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     """An account with one page of its balances, in the order of assets."""
 
@@ -47,7 +65,8 @@ class Account:
     policy: Policy | None
     contract: str
     """Name of the contract whose account it is, else empty."""
-    flags: int
+    freezes: tuple[Freeze, ...]
+    """Of the account, and of the assets in this page."""
     balances: tuple[Balance, ...]
     next_asset: str | None
     """Where the next page begins, None after the last."""

@@ -15,6 +15,7 @@ from contracts.answers import (
     ContractInfo,
     EventEntry,
     EventPage,
+    Freeze,
     HistoryEntry,
     QueryResult,
     ReceiptProof,
@@ -23,7 +24,7 @@ from contracts.answers import (
 )
 from contracts.executor import Executor
 from contracts.host import invoke
-from contracts.kernel import layout, ledger
+from contracts.kernel import freezes, layout, ledger, orders
 from contracts.kernel.layout import AccountRow, AssetRow, BalanceRow, ContractRow, HoldRow, Item, MemberRow
 from contracts.kernel.members import validators_at
 from contracts.kernel.scope import Scope
@@ -47,6 +48,7 @@ __all__ = [
     "ContractInfo",
     "EventEntry",
     "EventPage",
+    "Freeze",
     "HistoryEntry",
     "QueryResult",
     "Reads",
@@ -128,7 +130,7 @@ class Reads:
         row = cast(AccountRow | None, scope.overlay.get(layout.account_key(address)))
         if row is None:
             raise Invalid(Reason.UNKNOWN, "no account has that address")
-        bank, policy, contract, flags = row
+        bank, policy, contract, _ = row
         prefix = records.holding_key(address, "")
         found = self._world.extra_scan(prefix + first_asset.encode(), _above(prefix), limit + 1)
         names = [key[len(prefix) :].decode() for key, _ in found]
@@ -138,7 +140,7 @@ class Reads:
             bank,
             None if policy is None else Policy(*policy),
             contract,
-            flags,
+            tuple(freeze for subject in (address, *names[:limit]) for freeze in _freezes_on(scope, subject)),
             tuple(balances),
             names[limit] if len(names) > limit else None,
         )
@@ -326,6 +328,13 @@ class Reads:
         time_ms = self.result(height).time_ms
         prefix = executor.parameters.address_prefix
         return Scope(executor.overlay(), prefix, height, time_ms, NO_DIGEST, sender, (), Meter(fuel))
+
+
+def _freezes_on(scope: Scope, subject: str) -> list[Freeze]:
+    return [
+        Freeze(order, orders.found(scope, order)[4], subject, asset, amount, orders.words(stops), expires_ms)
+        for order, asset, stops, amount, expires_ms in freezes.in_force(scope, subject)
+    ]
 
 
 Row3 = tuple[str, str, tuple[tuple[str, Item], ...]]

@@ -22,6 +22,7 @@ from rpc.backend import (
     EventFact,
     EventFilter,
     EventPage,
+    FreezeFact,
     HistoryEntry,
     HistoryPage,
     MovementFact,
@@ -205,7 +206,18 @@ def _account(executor: Executor, address: str, cursor: bytes | None, limit: int)
         AddressType(kind).name.lower(),
         found.policy,
         found.bank,
-        found.flags != 0,
+        tuple(
+            FreezeFact(
+                freeze.order,
+                freeze.reference,
+                freeze.subject,
+                freeze.asset,
+                freeze.amount,
+                freeze.stops,
+                freeze.expires_ms,
+            )
+            for freeze in found.freezes
+        ),
         tuple(BalanceFact(balance.asset, balance.available, balance.held) for balance in found.balances),
         None if found.next_asset is None else found.next_asset.encode(),
         executor.world.height,

@@ -212,6 +212,23 @@ class BalanceAnswer(msgspec.Struct, frozen=True):
     """Reserved by holds, beside ``amount``."""
 
 
+class FreezeAnswer(msgspec.Struct, frozen=True):
+    """An order that binds an account, or an asset that it owns, at the latest block's time."""
+
+    order: Decimal
+    reference: str
+    subject: str
+    """The account, or the asset as a whole."""
+    asset: str
+    """What it is about, empty for every asset."""
+    amount: Decimal
+    """The part of the balance that stays, 0 for all of it."""
+    stops: tuple[str, ...]
+    """`send`, `receive`, `settle`."""
+    expires_ms: Decimal
+    """0 for never."""
+
+
 class AccountAnswer(msgspec.Struct, frozen=True):
     """An account, with a page of its balances in the order of assets."""
 
@@ -220,6 +237,9 @@ class AccountAnswer(msgspec.Struct, frozen=True):
     kind: str
     bank: str
     frozen: bool
+    """Whether any order binds it; `freezes` says which."""
+    freezes: tuple[FreezeAnswer, ...]
+    """Of the account, and of the assets in this page."""
     policy: PolicyAnswer | None
     balances: tuple[BalanceAnswer, ...]
     next_cursor: Hex | None

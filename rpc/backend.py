@@ -237,6 +237,24 @@ class BalanceFact:
 
 
 @dataclass(frozen=True, slots=True)
+class FreezeFact:
+    """An order that binds an account, or an asset that it owns, at the latest block's time."""
+
+    order: int
+    reference: str
+    subject: str
+    """The account, or the asset as a whole."""
+    asset: str
+    """What it is about, empty for every asset."""
+    amount: int
+    """The part of the balance that stays, 0 for all of it."""
+    stops: tuple[str, ...]
+    """``send``, ``receive``, ``settle``."""
+    expires_ms: int
+    """0: never."""
+
+
+@dataclass(frozen=True, slots=True)
 class AccountFact:
     """An account, with one page of its balances in the order of assets."""
 
@@ -247,7 +265,8 @@ class AccountFact:
     """None for an account that no key speaks for."""
     bank: str
     """Member id of the customer's bank, empty for a member's own account."""
-    frozen: bool
+    freezes: tuple[FreezeFact, ...]
+    """Of the account, and of the assets in this page."""
     balances: tuple[BalanceFact, ...]
     next_cursor: bytes | None
     height: int

@@ -147,7 +147,19 @@ def account(fact: backend.AccountFact) -> answers.AccountAnswer:
         address=fact.address,
         kind=fact.kind,
         bank=fact.bank,
-        frozen=fact.frozen,
+        frozen=bool(fact.freezes),
+        freezes=tuple(
+            answers.FreezeAnswer(
+                str(entry.order),
+                entry.reference,
+                entry.subject,
+                entry.asset,
+                str(entry.amount),
+                entry.stops,
+                str(entry.expires_ms),
+            )
+            for entry in fact.freezes
+        ),
         policy=None if fact.policy is None else policy(fact.policy),
         balances=tuple(
             answers.BalanceAnswer(entry.asset, str(entry.amount), str(entry.held)) for entry in fact.balances

@@ -182,7 +182,7 @@ def info(scope: Scope, order: int) -> list[Value]:
     row = found(scope, order)
     approvals, breaks = row[3], row[11]
     return [
-        row[0], status_of(scope, row), row[2], [*approvals], *row[4:9], words(row[9]), row[10], [*breaks], *row[12:]
+        row[0], status_of(scope, row), row[2], [*approvals], *row[4:9], [*words(row[9])], row[10], [*breaks], *row[12:]
     ]  # fmt: skip
 
 
@@ -208,14 +208,14 @@ FUEL_PER_LISTED = 300
 def freezes_on(scope: Scope, subject: str) -> list[list[Value]]:
     """The freezes that bind an account or asset: order, asset, amount, stops, expires ms."""
     return [
-        [order, asset, amount, words(stops), expires_ms]
+        [order, asset, amount, [*words(stops)], expires_ms]
         for order, asset, stops, amount, expires_ms in freezes.in_force(scope, subject)
     ]
 
 
-def words(stops: int) -> list[Value]:
+def words(stops: int) -> tuple[str, ...]:
     """What bits of a freeze stop, in words."""
-    return [word for word, bit in STOPS.items() if stops & bit]
+    return tuple(word for word, bit in STOPS.items() if stops & bit)
 
 
 def _propose(
@@ -262,7 +262,7 @@ def _propose(
         ("subject", subject),
         ("asset", asset),
         ("amount", amount),
-        ("stops", words(stops)),
+        ("stops", [*words(stops)]),
         ("target", target),
         ("breaks", [*breaks]),
         ("releases", of),

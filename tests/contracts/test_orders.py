@@ -2,6 +2,7 @@
 
 import pytest
 
+from contracts.answers import Freeze
 from contracts.kernel import freezes, groups, holds, layout, ledger, orders
 from contracts.kernel.scope import Scope
 from state.codec import Value
@@ -343,6 +344,11 @@ def test_a_regulator_freezes_and_releases_by_the_contract() -> None:
     listed = chain.reads.query("orders", "orders_on", [ANN, 0, 10]).value
     assert listed == [1]
     assert chain.reads.query("orders", "freezes", [ANN]).value == [[1, "", 0, ["send"], 0]]
+    assert chain.reads.account(ANN).freezes == (Freeze(1, "AZ 7/26", ANN, "", 0, ("send",), 0),)
+    stop_all: list[Value] = [USD, ["settle"], "AZ 9/26", "FINMAG 25", chain.time_ms + 1_500]
+    assert chain.send("nils", ("orders", "freeze_asset", stop_all)) == "ok"
+    of_asset = Freeze(2, "AZ 9/26", USD, "", 0, ("settle",), chain.time_ms + 500)
+    assert chain.reads.account(BOB).freezes == (of_asset,)
     details = chain.reads.query("orders", "details", [1]).value
     assert isinstance(details, list)
     assert details[:7] == ["freeze", "in_force", "marta", ["marta"], "AZ 7/26", "StPO 263", ANN]
@@ -351,4 +357,5 @@ def test_a_regulator_freezes_and_releases_by_the_contract() -> None:
     assert (chain.balance("ann", USD), chain.balance("bob", USD)) == (6_000, 14_000)
     assert chain.send("marta", ("orders", "release", [1, "AZ 7/26", "StPO 267"])) == "ok"
     assert chain.send("ann", payment) == "ok"
+    assert chain.reads.account(ANN).freezes == chain.reads.account(BOB).freezes == ()
     assert all(audit.is_sound for audit in chain.reads.audit())

@@ -244,7 +244,7 @@ class MemoryNode:
         available, held = self.balance(balance_key(address, ASSET), {})
         policy = Policy.of_key(keys[address].public)
         balances = (backend.BalanceFact(ASSET, available, held),) if cursor is None else ()
-        return backend.AccountFact(address, "account", policy, "alpine", False, balances, None, self.world.height)
+        return backend.AccountFact(address, "account", policy, "alpine", (), balances, None, self.world.height)
 
     async def account_history(self, address: str, cursor: bytes | None, limit: int) -> backend.HistoryPage:
         start = 0 if cursor is None else int.from_bytes(cursor, "big")

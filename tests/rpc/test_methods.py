@@ -357,6 +357,7 @@ async def test_account_get(face: Face) -> None:
         "kind": "account",
         "bank": "alpine",
         "frozen": False,
+        "freezes": [],
         "policy": {"keys": [{"suite": 1, "public_key": hex_of(ALICE.public), "weight": 1}], "threshold": 1},
         "balances": [{"asset": ASSET, "amount": "1000", "held": "5"}],
         "next_cursor": None,
