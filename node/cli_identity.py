@@ -26,6 +26,7 @@ from node.sealing import (
     show_value,
 )
 from rpc.client import SyncClient
+from rpc.text import hex_of
 from state.codec import Value
 from state.errors import Invalid, Reason
 from state.sealed import disclose as disclose_attribute
@@ -228,6 +229,23 @@ def check(settings: Settings, file: Path) -> None:
     vouching = f"{record.header.owner} has committed to it, about {record.header.subject}"
     believed = "proven by a quorum" if data.proven else "as this node says; with a home that holds genesis.json, proven"
     settings.answer(document, [f"{shown.name}: {shown.value!r}", f"{vouching} ({believed})."])
+
+
+@identity.command(epilog=example("hansa identity seal travel_rule ID data.json --reader borealis --home alpina"))
+@click.argument("kind")
+@click.argument("subject")
+@click.argument("file", type=FILE)
+@click.option("--reader", "others", multiple=True, help="One more member that can read it.")
+@command
+def seal(settings: Settings, kind: str, subject: str, file: Path, others: tuple[str, ...]) -> None:
+    """Seal the attributes in FILE as a record of this member's, for a contract's call. Nothing is sent.
+
+    SUBJECT is what the record is about, and public. The owner and its regulators always read it.
+    """
+    attributes, owner = read_attributes(_read(file)), member_of(settings)
+    with SyncClient([settings.node_url]) as client:
+        encoded = hex_of(_data(settings, client).seal(kind, owner, subject, attributes, others))
+    settings.answer({"record": encoded}, [encoded])
 
 
 @identity.command("add-reader", epilog=example("hansa identity add-reader hansat1qx… borealis --home alpina"))

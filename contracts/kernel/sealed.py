@@ -13,7 +13,7 @@ from contracts.kernel import layout, members
 from contracts.kernel.codes import refuse
 from contracts.kernel.layout import ERASED, ERASING, SEALED, ReadingRow, SealedRow
 from contracts.kernel.ledger import REFERENCE_CHARS_MAX
-from contracts.kernel.scope import Scope
+from contracts.kernel.scope import EVENT_BYTES, Scope
 from state.errors import Invalid
 from state.sealed import SUBJECT_CHARS_MAX, WRAP_BYTES, Record, is_reading_key
 
@@ -35,6 +35,9 @@ WINDOW = 1_024
 PASSED_MAX = 8
 """Used numbers that the first unused one may pass at a time; keys are used about in order, so it keeps up."""
 
+READER_BYTES = 48
+"""What a reader counts for in an event: id and number at their longest."""
+
 WRAPS_MAX = 32
 """Wraps of one record, later ones included."""
 
@@ -49,6 +52,9 @@ FUEL_PER_WRAP = 4_500
 
 FUEL_PER_BYTE = 4
 """For each byte of a record: it is hashed and kept."""
+
+COMMITMENT_BYTES, WRAPPED_BYTES = 72, 128
+"""What a commitment and a wrap take in a record's row, about: the row is written anew with each change."""
 
 
 def publish(scope: Scope, member: str, keys: list[bytes]) -> int:
@@ -121,8 +127,7 @@ def seal(scope: Scope, kind: str, owner: str, subject: str, encoded: bytes) -> s
     for wrap in record.wraps:
         _use(scope, wrap.member, wrap.number, identity)
     wraps = tuple((wrap.member, wrap.number, wrap.sealed) for wrap in record.wraps)
-    row: SealedRow = (kind, owner, subject, record.nonce, record.commitments, wraps, SEALED, "", ())
-    scope.overlay.put(layout.sealed_key(identity), row)
+    _write(scope, identity, (kind, owner, subject, record.nonce, record.commitments, wraps, SEALED, "", ()))
     scope.overlay.put(layout.ciphertext_key(identity), (record.ciphertext,))
     scope.emit(
         "sealed",
@@ -131,6 +136,7 @@ def seal(scope: Scope, kind: str, owner: str, subject: str, encoded: bytes) -> s
         ("owner", owner),
         ("subject", subject),
         ("readers", [[wrap.member, wrap.number] for wrap in record.wraps]),
+        bytes_count=EVENT_BYTES + READER_BYTES * len(readers),
     )
     return identity
 
@@ -150,7 +156,7 @@ def add_reader(scope: Scope, record: str, by: str, member: str, number: int, wra
     if len(wrapped) != WRAP_BYTES:
         refuse("bad_record", f"a wrapped key has {WRAP_BYTES} bytes")
     _use(scope, member, number, record)
-    scope.overlay.put(layout.sealed_key(record), (*row[:5], (*wraps, (member, number, wrapped)), *row[6:]))
+    _write(scope, record, (*row[:5], (*wraps, (member, number, wrapped)), *row[6:]))
     scope.emit("reader_added", ("record", record), ("by", by), ("member", member), ("number", number))
 
 
@@ -166,7 +172,7 @@ def order_erasure(scope: Scope, record: str, reference: str) -> None:
     resting = scope.overlay.get(layout.identity_key(row[2]))
     if resting is not None and resting[6] == record and resting[1] != layout.REVOKED:
         refuse("record_in_use", "an identity that is not revoked rests on the record")
-    scope.overlay.put(layout.sealed_key(record), (*row[:6], ERASING, reference, ()))
+    _write(scope, record, (*row[:6], ERASING, reference, ()))
     scope.emit("erasure_ordered", ("record", record), ("owner", row[1]), ("reference", reference))
 
 
@@ -183,7 +189,7 @@ def attest_erasure(scope: Scope, record: str, member: str) -> None:
     status = ERASED if {reader for reader, _, _ in row[5]} == set(attested) else ERASING
     if status == ERASED:
         scope.overlay.delete(layout.ciphertext_key(record))
-    scope.overlay.put(layout.sealed_key(record), (*row[:6], status, row[7], attested))
+    _write(scope, record, (*row[:6], status, row[7], attested))
     scope.emit("erasure_attested", ("record", record), ("member", member), ("status", status))
 
 
@@ -225,6 +231,11 @@ def _use(scope: Scope, member: str, number: int, record: str) -> None:
     scope.overlay.put(layout.reading_key(member), (published, first, left - 1))
     if left - 1 == LOW_COUNT:
         scope.emit("reading_keys_low", ("member", member), ("unused", LOW_COUNT))
+
+
+def _write(scope: Scope, identity: str, row: SealedRow) -> None:
+    scope.meter.charge(FUEL_PER_BYTE * (COMMITMENT_BYTES * len(row[4]) + WRAPPED_BYTES * len(row[5])))
+    scope.overlay.put(layout.sealed_key(identity), row)
 
 
 def _record_in(scope: Scope, identity: str, status: str) -> SealedRow:

@@ -10,6 +10,8 @@ import pytest
 
 from node import devnet
 from node.cli import main
+from rpc.text import bytes_of
+from state.sealed import Record
 
 Hansa = Callable[..., Any]
 CANARIES = ("Canarywharf", "Zebulon Quux")
@@ -73,6 +75,10 @@ def test_a_registration_from_its_first_to_its_last_day(directory: Path, tmp_path
     shown.write_text(shown.read_text().replace("Quux", "Quuz"))
     assert hansa("identity", "check", str(shown), *homes["meridian"], code=1)["error"]["code"] == "bad_seal"
 
+    sealed = Record.decode(
+        bytes_of(hansa("identity", "seal", "travel_rule", "r1", str(file), "--reader", "alpina", *alpina)["record"])
+    )
+    assert [wrap.member for wrap in sealed.wraps] == ["alpina", "watch01"]
     hansa("identity", "suspend", account, "case 9", *watch)
     refused = hansa("identity", "resume", account, "", *alpina, code=1)
     assert refused["error"]["code"] == "identity_unauthorised"
