@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import cast
 
-from contracts import records, statements
+from contracts import records, soundness, statements
 from contracts.answers import (
     Account,
     Audit,
@@ -313,6 +313,15 @@ class Reads:
                 asset, _, amount, _, _, _, _, _, status, *_ = cast(HoldRow, decode_row(data))
                 sums.setdefault(asset, [0, 0, 0, 0])[3] += amount if status == layout.OPEN else 0
         return tuple(Audit(asset, *sums[asset]) for asset in sorted(sums))
+
+    def faults(self) -> Iterator[str]:
+        """Everything that is unsound in all of the state, a sentence each: ``contracts.soundness`` says what is."""
+        executor, world = self._executor, self._world
+        state = soundness.State(world.items(), executor.overlay().get, decode_row)
+        time_ms = self.result(world.height).time_ms
+        return soundness.faults(
+            state, executor.contracts, executor.parameters.address_prefix, world.height, time_ms
+        )
 
     def asset(self, identity: str) -> AssetRow | None:
         """The asset's row: issuer, kind, currency, decimals, flags, lowest level of verification."""

@@ -3,7 +3,8 @@
 For each block: parent, time, validators and transaction root; the commit certificates, its own and the one that its
 header carries of its parent; the signatures and the validity of every transaction. Then it is executed on a fresh
 state, and the roots that come out are compared with the checkpoint certificate of that height, with what the node
-noted, and at the end with the node's own world state.
+noted, and at the end with the node's own world state. Last, the whole state is checked: the kernel's promises in full,
+and every invariant of every contract.
 
 LevelDB cannot open a directory without writing to it, so a copy is opened. Table files never change once they are
 written: they are linked where the file system allows it.
@@ -16,10 +17,12 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import NoReturn
 
 from contracts.executor import BlockResult, Executor
+from contracts.reads import Reads
 from genesis.birth import state_at_birth
 from genesis.document import Genesis
 from node.ceremony import read_genesis
@@ -39,6 +42,9 @@ from state.world import World
 
 FORGET_BLOCKS = 256
 """How often ids whose time has passed are forgotten."""
+
+FAULTS_SHOWN_MAX = 5
+"""Sentences about an unsound state; one fault often brings many."""
 
 LINKABLE = (".ldb", ".sst")
 """Suffixes of LevelDB's tables, which are never written again."""
@@ -122,6 +128,7 @@ class _Replay:
                 self._compare_own(height, result.state_root, own)
                 roots_agree = True
             progress(height, chain.height)
+        self._check_soundness()
         if own is not None and not roots_agree:
             _differs(chain.height, f"the world state is of height {own[0]}, where the chain has no block")
         return Verified(
@@ -224,6 +231,16 @@ class _Replay:
             ):
                 if was != found:
                     _differs(height, f"{name}: the node noted {_shown(was)}, {_shown(found)} was computed")
+
+    def _check_soundness(self) -> None:
+        """The state that was computed keeps every promise of the kernel and of each contract."""
+        height = self._executor.world.height
+        found = list(islice(Reads(self._executor).faults(), FAULTS_SHOWN_MAX))
+        if found:
+            raise Corrupt(
+                f"Height {height}: the state is unsound: {'; '.join(found)}. Every node that executes this chain comes "
+                "to the same state, so this is a defect of the code: stop the network, and keep this directory."
+            )
 
     def _compare_own(self, height: int, root: bytes, own: tuple[int, bytes]) -> None:
         if own[1] != root:
