@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from contracts.kernel.fees import Fee
 from contracts.language.kernel_interface import Plain
 from state.policy import Policy
 from state.receipt import Event, Receipt
@@ -16,6 +17,8 @@ class Simulation:
     """Accounts whose own keys are asked, in order, and whether ``body.keys`` meet the policy (without keys: yes)."""
     height: int
     time_ms: int
+    fee: Fee | None
+    """What it would pay for the fuel it spent; None where nobody pays any, or nobody could."""
 
 
 @dataclass(frozen=True, slots=True)

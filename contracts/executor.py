@@ -9,16 +9,16 @@ An id executes at most once: that is for the chain's transaction index to see to
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from contracts import invariants, records
 from contracts.deployed import Contracts
 from contracts.genesis_state import GenesisState, write_genesis
 from contracts.host import frozen_value, invoke
 from contracts.invariants import Broken
-from contracts.kernel import members, pauses, schedule
+from contracts.kernel import fees, members, pauses, schedule
 from contracts.kernel.codes import refuse
-from contracts.kernel.layout import Row
+from contracts.kernel.layout import Row, TariffRow
 from contracts.kernel.schedule import ScheduledCall
 from contracts.kernel.scope import EVENT_BYTES, Scope
 from contracts.language.faults import ContractError, OutOfFuel
@@ -74,6 +74,8 @@ class Outcome:
     """Addresses whose history it stands in, without repeats."""
     authorities: tuple[tuple[str, bool], ...]
     """Accounts whose policy was asked for, and whether the keys meet it."""
+    fee: fees.Fee | None = None
+    """What it paid; None where nobody pays any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +153,18 @@ class Executor:
         record = _Record(height, time_ms, overlay)
         carried_ms = self._run_scheduled(overlay, record, height, time_ms)
         runs = len(record.receipts)
+        spent: dict[str, int] = {}
         for transaction in transactions:
             record.add(
-                self.judge(overlay, transaction.body, transaction.id, len(transaction.encoded), height, time_ms)
+                self.judge(
+                    overlay,
+                    transaction.body,
+                    transaction.id,
+                    len(transaction.encoded),
+                    height,
+                    time_ms,
+                    spent=spent,
+                )
             )
         next_validators = members.validators_at(overlay, height + self.parameters.execution_lag)
         assert next_validators is not None, "the sets from now on are known"
@@ -245,8 +256,13 @@ class Executor:
         time_ms: int,
         *,
         assumes_authority: bool = False,
+        is_dry_run: bool = False,
+        spent: dict[str, int] | None = None,
     ) -> Outcome:
-        """Run one transaction of ``size`` bytes on ``overlay``, which keeps its writes only if all calls happen."""
+        """Run one transaction of ``size`` bytes on ``overlay``, which keeps its writes only if all calls happen.
+
+        :param spent: member → fuel limits of its customers' transactions in this block so far.
+        """
         meter = Meter(body.fuel_limit)
         scope = Scope(
             overlay,
@@ -259,12 +275,21 @@ class Executor:
             meter,
             assumes_authority=assumes_authority,
         )
+        charge: fees.Charge | None = None
+        fee: fees.Fee | None = None
         admitted = False
-
-        def act() -> tuple[Value, ...]:
-            nonlocal admitted
+        try:
             _admit(scope, body)
             admitted = True
+            tariff = fees.tariff(overlay)
+            if tariff is not None:
+                charge = _charge(scope, body, tariff, {} if spent is None else spent, is_dry_run=is_dry_run)
+        except ContractError as error:
+            # Who did not agree is not charged, and a stranger writes nothing into anybody's history.
+            receipt = Receipt(transaction_id, error.code, error.message, 0, (), ())
+            return Outcome(receipt, tuple(_senders(body)) if admitted else (), scope.authorities)
+
+        def act() -> tuple[Value, ...]:
             meter.charge(TRANSACTION_FUEL + KEY_FUEL * len(body.keys) + BYTE_FUEL * size)
             results = tuple([self._call(scope, call) for call in body.calls])
             if scope.decided:
@@ -272,11 +297,18 @@ class Executor:
             return results
 
         ended = self._attempt(scope, act)
-        # Who did not agree is not charged, and a stranger writes nothing into anybody's history.
-        fuel_used = meter.used if admitted else 0
-        receipt = Receipt(transaction_id, ended.code, ended.message, fuel_used, ended.results, ended.events)
-        touched = {**_senders(body), **scope.touched} if receipt.is_ok else _senders(body) if admitted else {}
-        return Outcome(receipt, tuple(touched), scope.authorities)
+        touched = {**_senders(body), **scope.touched} if ended.code == OK else _senders(body)
+        if charge is not None:
+            try:
+                fee, events = charge.collect(meter.used)
+            except ContractError as error:
+                assert is_dry_run, "what a fee may come to was reserved"
+                ended = _Ended(error.code, error.message, (), ())
+            else:
+                ended = replace(ended, events=(*ended.events, *events))
+                touched = {**touched, **charge.touched}
+        receipt = Receipt(transaction_id, ended.code, ended.message, meter.used, ended.results, ended.events)
+        return Outcome(receipt, tuple(touched), scope.authorities, fee)
 
     def _attempt(self, scope: Scope, act: Callable[[], tuple[Value, ...]]) -> "_Ended":
         """Do ``act`` whole or not at all, with the invariants of every contract that runs in it."""
@@ -355,6 +387,20 @@ class Executor:
 def _senders(body: Body) -> dict[str, None]:
     """Who sent and who pays the fuel, in order, each once."""
     return {body.sender: None} if body.fuel_payer is None else {body.sender: None, body.fuel_payer: None}
+
+
+def _charge(
+    scope: Scope, body: Body, tariff: TariffRow, spent: dict[str, int], *, is_dry_run: bool
+) -> fees.Charge | None:
+    """What the members voted, asked of one transaction. :raises ContractError: quota or fee_unpaid."""
+    payer = body.fuel_payer or body.sender
+    bank, quota = scope.account(payer)[0], tariff[3]
+    total = spent.get(bank, 0) + body.fuel_limit
+    if quota and total > quota:
+        refuse("quota", f"the customers of {bank} have {quota} units of fuel in a block")
+    charge = fees.reserve(scope, tariff, payer, body.fuel_limit, is_dry_run=is_dry_run)
+    spent[bank] = total
+    return charge
 
 
 def _admit(scope: Scope, body: Body) -> None:

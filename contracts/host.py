@@ -12,6 +12,8 @@ from contracts.kernel import (
     accounts,
     assets,
     dates,
+    exchanges,
+    fees,
     groups,
     holds,
     identity,
@@ -27,6 +29,7 @@ from contracts.kernel import (
     rekeying,
     schedule,
     sealed,
+    votes,
 )
 from contracts.kernel.codes import refuse
 from contracts.kernel.layout import Item, Leg
@@ -271,6 +274,20 @@ def _proposal_info(scope: Scope, proposal: str) -> Plain:
     return [account, calls, expires_ms, status, list(approvals), weight, threshold]
 
 
+def _tariff(scope: Scope) -> Plain:
+    return list(fees.tariff(scope.overlay) or ("", 0, 0, 0))
+
+
+def _motion_info(scope: Scope, motion: str) -> Plain:
+    (subject, texts, numbers, member, expires_ms, status, cast_votes), voters = votes.shown(scope, motion)
+    ballots: list[Plain] = [[voter, agrees] for voter, agrees in cast_votes]
+    return [subject, list(texts), list(numbers), member, expires_ms, status, ballots, voters]
+
+
+def _open_motions(scope: Scope) -> Plain:
+    return list(votes.open_motions(scope))
+
+
 def _open_proposals(scope: Scope, account: str) -> Plain:
     return list(proposals.open_proposals(scope, account))
 
@@ -315,6 +332,8 @@ LEDGER: Final[Mapping[str, Callable[..., Plain]]] = {
     "hold_status": holds.status,
     "hold_info": _hold_info,
     "may_settle": holds.may_settle,
+    "may_exchange": exchanges.may_exchange,
+    "free_hold": exchanges.free_hold,
     "reserved": _reserved,
     "post_holds": _post_holds,
     "hold_group": groups.create,
@@ -331,6 +350,14 @@ LEDGER: Final[Mapping[str, Callable[..., Plain]]] = {
     "cancel_recovery": rekeying.cancel_recovery,
     "finish_recovery": rekeying.finish_recovery,
     "recovery_due_ms": rekeying.recovery_due_ms,
+    "sponsor": fees.sponsor,
+    "withdraw_sponsor": fees.withdraw_sponsor,
+    "is_sponsored": fees.is_sponsored,
+    "tariff": _tariff,
+    "move_motion": votes.move,
+    "vote": votes.vote,
+    "motion_info": _motion_info,
+    "open_motions": _open_motions,
     "propose": proposals.propose,
     "approve": proposals.approve,
     "withdraw_proposal": proposals.withdraw,

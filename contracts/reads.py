@@ -99,9 +99,16 @@ class Reads:
         height = self._world.height
         time_ms = self.result(height).time_ms + 1 if time_ms is None else time_ms
         outcome = executor.judge(
-            executor.overlay(), body, identity, size, height + 1, time_ms, assumes_authority=not body.keys
+            executor.overlay(),
+            body,
+            identity,
+            size,
+            height + 1,
+            time_ms,
+            assumes_authority=not body.keys,
+            is_dry_run=True,
         )
-        return Simulation(outcome.receipt, outcome.authorities, height, time_ms)
+        return Simulation(outcome.receipt, outcome.authorities, height, time_ms, outcome.fee)
 
     def query(
         self, contract: str, method: str, arguments: Sequence[Value], sender: str = "", fuel: int = QUERY_FUEL

@@ -17,6 +17,10 @@ OK = "ok"
 """Code of a transaction whose calls all happened."""
 
 EVENTS_MAX = 4096
+"""Events of a transaction's calls."""
+
+EVENTS_BESIDE_MAX = 64
+"""Events beside those of the calls: what the network itself did because of the transaction, a fee for instance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,7 @@ class Receipt:
     def from_value(cls, value: Value) -> "Receipt":
         """What ``to_value`` gave. :raises Invalid: MALFORMED, or BAD_PROOF if the events are not the leaf's."""
         leaf, listed = codec.fields(value, bytes, list)
-        events = tuple(Event.from_value(entry) for entry in codec.items(listed, EVENTS_MAX))
+        events = tuple(Event.from_value(entry) for entry in codec.items(listed, EVENTS_MAX + EVENTS_BESIDE_MAX))
         decoded = codec.decode(codec.blob(leaf), RECEIPT_VERSION)
         identity, code, message, fuel_used, results, root = codec.fields(decoded, bytes, str, str, int, list, bytes)
         receipt = cls(

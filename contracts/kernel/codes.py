@@ -56,6 +56,15 @@ CODES: Final[dict[str, str]] = {
     "proposal_resolved": "the proposal was carried out or withdrawn before",
     "proposal_expired": "the block's time has reached the proposal's expiry",
     "already_approved": "the keys that sign have approved before, and the proposal still lacks others",
+    # fees, quota and votes
+    "fee_unpaid": "who pays the fuel can't pay the fee that its limit may come to",
+    "quota": "the member's customers have used up the fuel that it has in this block",
+    "not_a_voter": "only a validating member's own account moves and votes",
+    "bad_motion": "the subject, its arguments or the expiry of a motion are none that can be voted on",
+    "too_many_motions": "the member has as many open motions as the kernel allows",
+    "unknown_motion": "no motion has that id",
+    "motion_closed": "the motion is decided or has expired",
+    "already_voted": "the member has voted on this before",
     # assets and journals
     "unknown_asset": "no asset has that id",
     "asset_exists": "the asset is there already",

@@ -14,6 +14,11 @@ is the canonical encoding of one list. In memory a value is a tuple (``…Row``)
     proposal/<proposal>                  [account, calls, expires ms, status, [[suite, public key], …] that approve,
                                           how many of these proposed]   calls and keys are gone once it is not open
     proposals/<address>                  [[proposal, expires ms], …]   open ones, oldest first; absent without any
+    sponsor/<address>                    [1]                 the account's bank bears its fees
+    tariff                               [currency, base, per million units of fuel, quota]   absent: no fee, no quota
+    motions                              [[motion, member id, expires ms], …]   open ones, oldest first
+    motion/<motion>                      [subject, [text, …], [number, …], member id, expires ms, status,
+                                          [[member id, agrees], …]]
     regulators                           [[member id, jurisdiction], …]   ascending by id; absent where there are none
     identity/<address>                   [bank's member id, status, level, expires ms, jurisdiction, risk class,
                                           record, version, whose word the status is]
@@ -125,6 +130,13 @@ ScheduledRow: TypeAlias = tuple[str, str, str, int, int, int, int, str, int, int
 ContractRow: TypeAlias = tuple[str, int, bytes, int, int, int]
 """Address, interface, source digest, height of deployment, version of the language, version of its prices."""
 
+TariffRow: TypeAlias = tuple[str, int, int, int]
+"""Currency, base and price of a million units of fuel in minor units, quota of fuel per member and block (0: none)."""
+MotionRow: TypeAlias = tuple[
+    str, tuple[str, ...], tuple[int, ...], str, int, str, tuple[tuple[str, bool], ...]
+]
+"""Subject, its texts, its numbers, member that moved it, expires ms, status, votes in the order in which they came."""
+
 Leg: TypeAlias = tuple[str, str, int]
 """Asset, address (or SUPPLY), change in minor units."""
 
@@ -155,6 +167,8 @@ ASSET_UNDER_ORDER, LIMITED, JURISDICTIONS, HAS_TERMS = 1, 2, 4, 8
 ``jurisdictions/<asset>``, and one ``terms/<asset>``."""
 
 PARAMETERS = b"parameters"
+TARIFF = b"tariff"
+MOTIONS = b"motions"
 VALIDATORS = b"validators"
 SCHEDULE = b"schedule"
 QUEUE = b"queue"
@@ -207,6 +221,14 @@ def proposal_key(proposal: str) -> bytes:
 
 def proposals_key(address: str) -> bytes:
     return b"proposals/" + address.encode()
+
+
+def sponsor_key(address: str) -> bytes:
+    return b"sponsor/" + address.encode()
+
+
+def motion_key(motion: str) -> bytes:
+    return b"motion/" + motion.encode()
 
 
 def asset_key(asset: str) -> bytes:

@@ -51,7 +51,7 @@ def propose(scope: Scope, account: str, calls: bytes, expires_ms: int) -> str:
     :raises ContractError: bad_proposal, proposal_unauthorised, too_many_proposals or unknown_account.
     """
     scope.meter.charge(FUEL_PER_BYTE * len(calls))
-    if not scope.time_ms < expires_ms <= scope.time_ms + LIFE_MS_MAX:
+    if type(expires_ms) is not int or not scope.time_ms < expires_ms <= scope.time_ms + LIFE_MS_MAX:
         refuse("bad_proposal", "a proposal expires after the block's time, within 30 days")
     policy = _policy(scope, account)
     proposers = _signing(scope, policy)

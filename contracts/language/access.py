@@ -239,7 +239,7 @@ def ask({parameters}):
     {writes}
     {sizes}
     _cell.in_host = True
-    answer = _cell.host.ledger_call({name!r}, ({parameters},))
+    answer = _cell.host.ledger_call({name!r}, ({arguments}))
     _cell.in_host = False
     return {answer}
 """
@@ -265,6 +265,7 @@ def _ledger_function(name: str, signature: Signature) -> Callable[..., Any]:
     source = _ASK.format(
         name=name,
         parameters=", ".join(parameter for parameter, _ in signature.parameters),
+        arguments="".join(f"{parameter}, " for parameter, _ in signature.parameters),
         guard=_GUARD if signature.writes else "",
         writes="; ".join(writes),
         sizes="; ".join(sizes) or "pass",

@@ -68,6 +68,10 @@ LEDGER_FUNCTIONS: Final[dict[str, Signature]] = {
     "hold_info": Signature(
         (("hold", "str"),), "tuple[Asset, Address, Amount, Address, int, str]", 500, writes=False),
     "may_settle": Signature((("hold", "str"),), "bool", 1_500, writes=False),
+    "may_exchange": Signature(
+        (("hold", "str"), ("taker", "Address"), ("amount", "Amount"), ("asset", "Asset"), ("price", "Amount")),
+        "str", 3_000, writes=False),
+    "free_hold": Signature((("hold", "str"),), "None", 6_000),
     "reserved": Signature((("asset", "Asset"),), "Amount", 500, writes=False),
     "post_holds": Signature(
         (("fills", "list[tuple[str, Address, Amount, bool]]"), ("legs", "list[tuple[Asset, Address, int]]"),
@@ -91,6 +95,18 @@ LEDGER_FUNCTIONS: Final[dict[str, Signature]] = {
     "cancel_recovery": Signature((("account", "Address"),), "None", 4_000),
     "finish_recovery": Signature((("account", "Address"),), "None", 5_000),
     "recovery_due_ms": Signature((("account", "Address"),), "int", 500, writes=False),
+    "sponsor": Signature((("account", "Address"),), "None", 2_500),
+    "withdraw_sponsor": Signature((("account", "Address"),), "None", 2_500),
+    "is_sponsored": Signature((("account", "Address"),), "bool", 500, writes=False),
+    "tariff": Signature((), "tuple[str, int, int, int]", 500, writes=False),
+    "move_motion": Signature(
+        (("subject", "str"), ("texts", "list[str]"), ("numbers", "list[int]"), ("expires_ms", "int")),
+        "str", 12_000),
+    "vote": Signature((("motion", "str"), ("agrees", "bool")), "str", 12_000),
+    "motion_info": Signature(
+        (("motion", "str"),), "tuple[str, list[str], list[int], str, int, str, list[tuple[str, bool]], int]",
+        1_500, writes=False),
+    "open_motions": Signature((), "list[str]", 1_000, writes=False),
     "propose": Signature((("account", "Address"), ("calls", "bytes"), ("expires_ms", "int")), "str", 8_000),
     "approve": Signature((("proposal", "str"),), "bool", 8_000),
     "withdraw_proposal": Signature((("proposal", "str"),), "None", 6_000),

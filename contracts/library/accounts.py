@@ -61,6 +61,24 @@ def finish_recovery(account: Address) -> None:
 
 
 @action
+def sponsor(account: Address) -> None:
+    """The account's bank bears its fees from now on; the bank's keys sign."""
+    ledger.sponsor(account)
+
+
+@action
+def withdraw_sponsor(account: Address) -> None:
+    """End what ``sponsor`` gave."""
+    ledger.withdraw_sponsor(account)
+
+
+@query
+def is_sponsored(account: Address) -> bool:
+    """Whether the account's bank bears its fees."""
+    return ledger.is_sponsored(account)
+
+
+@action
 def propose(account: Address, calls: bytes, expires_ms: int) -> str:
     """Put calls in the account's name before its keys; those of its keys that sign this approve. Answers the id."""
     return ledger.propose(account, calls, expires_ms)

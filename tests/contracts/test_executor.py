@@ -344,7 +344,7 @@ def test_queries(noted: Chain) -> None:
 
 def test_contracts_are_listed(chain: Chain) -> None:
     assert [info.name for info in chain.reads.contracts()] == list(NAMES)
-    assert [info.name for info in chain.reads.contracts("c", 1)] == ["members"]
+    assert [info.name for info in chain.reads.contracts("c", 1)] == [min(name for name in NAMES if name >= "c")]
     abi, source = chain.reads.contract_abi("payments")
     assert b'"pay"' in abi
     assert source.startswith('"""Payments')

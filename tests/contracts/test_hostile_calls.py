@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from contracts.language.kernel_interface import LEDGER_FUNCTIONS
 from state.codec import INT_MAX, Value
 from state.overlay import Overlay
-from state.transaction import sign
+from state.transaction import Call, encode_calls, sign
 from tests.contracts.network import Chain, address_of, genesis_state, key_of
 from tests.contracts.sources import ESCROW
 
@@ -15,8 +15,8 @@ def every_function() -> str:
     """A contract with one action for each function of the ledger, which passes on what it is given."""
     lines = ['"""Asks the ledger."""', "", "from hansa import Address, Amount, Asset, action, ledger, query", ""]
     for name, signature in LEDGER_FUNCTIONS.items():
-        parameters = ", ".join(f"{parameter}: {kind}" for parameter, kind in signature.parameters)
-        names = ", ".join(parameter for parameter, _ in signature.parameters)
+        parameters = ", ".join(f"the_{parameter}: {kind}" for parameter, kind in signature.parameters)
+        names = ", ".join(f"the_{parameter}" for parameter, _ in signature.parameters)
         marker = "action" if signature.writes else "query"
         answer = "" if signature.returns == "None" else "return "
         lines += [f"@{marker}", f"def do_{name}({parameters}) -> {signature.returns}:"]
@@ -35,18 +35,28 @@ identifiers = texts.filter(lambda text: 0 < len(text) <= 128)
 integers = st.sampled_from((-(2**63), -1, 0, 1, 2, 9_999, 10_000, INT_MAX, 2**63, 2**64 - 1, 1_700_000_010_000))
 wide = st.sampled_from((2**64, 2**126, -(2**200), 2**255)).map(lambda number: number.to_bytes(33, "big", signed=True))
 blobs = st.sampled_from((b"", b"s" * 16, b"k" * 32, b"k" * 31, key_of("ann").public))
-VALUES: dict[str, st.SearchStrategy[Value]] = {
+ATOMS: dict[str, st.SearchStrategy[Value]] = {
     "str": texts,
     "Address": identifiers,
     "Asset": identifiers,
     "Amount": integers,
     "int": st.one_of(integers, wide),
     "bytes": blobs,
-    "list[tuple[Asset, Address, int]]": st.lists(
-        st.tuples(identifiers, identifiers, st.one_of(integers, wide)).map(list), max_size=4
-    ),
-    "list[tuple[bytes, int]]": st.lists(st.tuples(blobs, st.one_of(integers, wide)).map(list), max_size=3),
+    "bool": st.booleans(),
 }
+
+
+def anything(kind: str) -> st.SearchStrategy[Value]:
+    """Whatever is of that type."""
+    name, _, inside = kind.partition("[")
+    if name == "list":
+        return st.lists(anything(inside[:-1]), max_size=4)
+    if name == "tuple":
+        return st.tuples(*[anything(part) for part in inside[:-1].split(", ")]).map(list)
+    return ATOMS[kind]
+
+
+VALUES = {kind: anything(kind) for signature in LEDGER_FUNCTIONS.values() for _, kind in signature.parameters}
 
 
 people = st.sampled_from(("ann", "ann", "bob", "cid", "alpine", "central")).map(address_of)
@@ -62,9 +72,13 @@ PLAUSIBLE: dict[str, st.SearchStrategy[Value]] = {
     "contract": st.sampled_from(("payments", "anything")),
     "currency": st.sampled_from(("USD", "EUR", "JPY")),
     "kind": st.sampled_from(("deposit", "settlement")),
-    "expires_ms": st.sampled_from((0, 1_700_000_010_000)),
+    "expires_ms": st.sampled_from((0, 1_700_000_010_000, 1_700_003_000_000)),
     "threshold": st.just(1),
     "salt": st.just(b"t" * 16),
+    "calls": st.just(encode_calls([Call("payments", 1, "pay", [address_of("bob"), "USD", 1, ""])])),
+    "subject": st.sampled_from(("fee", "quota", "resume")),
+    "texts": st.sampled_from((["USD"], ["payments"], [])),
+    "numbers": st.sampled_from(([1, 100], [0], [])),
     "keys": st.just([[b"k" * 32, 1]]),
     "legs": st.tuples(assets, people, people, small).map(
         lambda leg: [[leg[0], leg[1], -leg[3]], [leg[0], leg[2], leg[3]]]

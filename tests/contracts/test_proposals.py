@@ -212,7 +212,8 @@ def test_who_may_withdraw(firm: Chain, by: str, code: str) -> None:
 
 
 def test_a_checker_who_approved_is_no_proposer(firm: Chain) -> None:
-    assert firm.send("ann", ("accounts", "rotate_keys", [keys("maker", "checker", "chief"), 3]), signers=["chief"]) == "ok"
+    rotate: LifeCall = ("accounts", "rotate_keys", [keys("maker", "checker", "chief"), 3])
+    assert firm.send("ann", rotate, signers=["chief"]) == "ok"
     proposal = propose(firm, pay("bob", 250))
     assert approve(firm, proposal, "checker") == "ok"
     assert firm.send("checker", ("accounts", "withdraw_proposal", [proposal])) == "proposal_unauthorised"
@@ -283,6 +284,7 @@ def test_what_is_no_list_of_calls_is_no_proposal(firm: Chain, calls: bytes) -> N
         (("accounts", "approve", ["none"]), "unknown_proposal"),
         (("accounts", "withdraw_proposal", ["none"]), "unknown_proposal"),
         (("accounts", "propose", ["nobody", b"", 0]), "bad_proposal"),
+        (("accounts", "propose", [BOB, b"", (2**100).to_bytes(33, "big")]), "bad_proposal"),
         (("accounts", "propose", [BOB, encoded(pay("cid")), 1_700_000_100_000]), "proposal_unauthorised"),
     ],
 )
