@@ -8,29 +8,16 @@ settlement agent issues settlement money to banks and redeems it. Senders are th
 from hansa import Address, Amount, Asset, action, ctx, ledger, query, require
 
 SUPPLY = "supply"
-SERVICES = ("bank_money", "payments", "remittances")
 ENTRIES_MAX = 1000
 
 
 @action
 def create(currency: str) -> Asset:
-    """Create the sender bank's deposit money of a currency, which the services may mint and burn from now on."""
+    """Create the sender bank's deposit money of a currency, for deposits, withdrawals and payments."""
     asset = ledger.create_money(currency, "deposit", own_member())
-    for contract in SERVICES:
-        ledger.allow_supply(asset, contract)
+    ledger.allow_supply(asset, "bank_money")
+    ledger.allow_supply(asset, "payments")
     return asset
-
-
-@action
-def allow(currency: str, contract: str) -> None:
-    """Let one more contract mint and burn the sender bank's deposit money."""
-    ledger.allow_supply(ledger.bank_money(own_member(), currency), contract)
-
-
-@action
-def disallow(currency: str, contract: str) -> None:
-    """End what ``allow`` or ``create`` gave a contract."""
-    ledger.disallow_supply(ledger.bank_money(own_member(), currency), contract)
 
 
 @action

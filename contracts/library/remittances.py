@@ -3,14 +3,14 @@
 The originator's bank quotes: what is sent, what arrives, the rate between the two, the fee, and who bears the cost
 of the exchange when the money comes back. The originator locks the quote: amount and fee are held on its deposit
 money, and what arrives is held on its bank's settlement money, together, until the lock expires. The beneficiary's
-bank accepts, and in one transaction the sender's money is burnt, settlement money moves and the beneficiary's is
-minted; or it rejects with a reason of ISO 20022, and the money returns as the quote says. What nobody has answered
-when the lock expires is free again by itself.
+bank accepts, and in one transaction the originator pays its bank, settlement money moves from bank to bank, and the
+beneficiary's is minted; or it rejects with a reason of ISO 20022, and the money returns as the quote says. What nobody
+has answered when the lock expires is free again by itself.
 
 A remittance is known by its UETR, the reference that ISO 20022 has for a payment from end to end: a UUID of
 version 4, chosen by the quoting bank. It ends in exactly one of settled, rejected, cancelled, expired, or lapsed
-when the quote was never locked. For all this a bank lets the contract debit its own account, and mint and burn its
-deposit money.
+when the quote was never locked. A bank that quotes to other banks' customers lets this contract debit its own account;
+once there is a lock, nothing it withdraws keeps the money from arriving.
 
 Who the parties are stands in a record that the originator's bank seals to both banks and to its regulators; the
 chain sees addresses only.
@@ -19,7 +19,6 @@ chain sees addresses only.
 from hansa import (
     Address,
     Amount,
-    Asset,
     Map,
     OrderedMap,
     Value,
@@ -36,7 +35,6 @@ from hansa import (
     unwind,
 )
 
-SUPPLY = "supply"
 PURPOSE = "remittance"
 RECORD_KIND = "travel_rule"
 
@@ -264,7 +262,7 @@ def accept(remittance: str) -> None:
     charged = Amount(terms.send_amount + terms.fee)
     amounts = [charged, terms.receive_amount]
     ledger.post_group(locked.group, amounts[: locked.hold_count], PURPOSE)
-    ledger.journal(exchange_legs(offer, locked.beneficiary, locked.beneficiary_bank), PURPOSE, remittance)
+    credit(remittance, offer, locked)
     ended(remittance, offer, locked, SETTLED, charged)
 
 
@@ -505,20 +503,15 @@ def held_for(remittance: str, offer: Quote, beneficiary_bank: str, expires_ms: i
     return holds
 
 
-def exchange_legs(offer: Quote, beneficiary: Address, beneficiary_bank: str) -> list[tuple[Asset, Address, int]]:
-    """What was sent ceases to be at the originator's bank, what arrives comes to be at the beneficiary's."""
+def credit(remittance: str, offer: Quote, locked: Lock) -> None:
+    """The beneficiary's bank makes the money that arrives, but for what its own customer has just paid it."""
     terms = offer.terms
-    sent = ledger.bank_money(offer.bank, terms.send_currency)
-    received = ledger.bank_money(beneficiary_bank, terms.receive_currency)
-    reserve = ledger.member_account(offer.bank)
-    if sent == received:
-        return [(sent, reserve, -terms.send_amount), (sent, beneficiary, terms.send_amount)]
-    return [
-        (sent, reserve, -terms.send_amount),
-        (sent, Address(SUPPLY), terms.send_amount),
-        (received, Address(SUPPLY), -terms.receive_amount),
-        (received, beneficiary, terms.receive_amount),
-    ]
+    received = ledger.bank_money(locked.beneficiary_bank, terms.receive_currency)
+    if received == ledger.bank_money(offer.bank, terms.send_currency):
+        reserve = ledger.member_account(offer.bank)
+        ledger.transfer(received, reserve, locked.beneficiary, terms.receive_amount, PURPOSE, remittance)
+    else:
+        ledger.mint(received, locked.beneficiary, terms.receive_amount, PURPOSE, remittance)
 
 
 def refund(remittance: str, offer: Quote, locked: Lock, way: str) -> None:

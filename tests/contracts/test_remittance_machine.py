@@ -240,7 +240,8 @@ class Remittances(RuleBasedStateMachine):
     def settle(self, deal: Deal) -> None:
         received = deal.terms.receive_amount
         self.lose(deal, deal.charged)
-        self.move(deal.bank, deal.sent, -deal.terms.send_amount)
+        if not deal.crosses and deal.terms.send_currency == deal.terms.receive_currency:
+            self.move(deal.bank, deal.sent, -received)
         self.move(deal.to, f"{deal.terms.receive_currency}.{BANK_OF[deal.to]}", received)
         if deal.crosses:
             self.move(deal.bank, deal.settlement, -received)
@@ -380,7 +381,7 @@ TestRemittances = Remittances.TestCase
 BUGS = [
     ("terms.refund_cost if terms.refund_borne_by == ORIGINATOR else Amount(0)", "terms.refund_cost"),
     ("return LOCKED if ctx.time_ms < locked.expires_ms else EXPIRED", "return LOCKED"),
-    ("(received, beneficiary, terms.receive_amount),", "(received, reserve, terms.receive_amount),"),
+    ("ledger.mint(received, locked.beneficiary,", "ledger.mint(received, offer.originator,"),
     ("payee = ledger.member_account(beneficiary_bank)", "payee = reserve"),
     ('require(remittance not in locks, "already_locked", f"{remittance} was locked before")', "pass"),
     ("        ledger.void_group(locked.group)", "        pass"),
