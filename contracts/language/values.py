@@ -205,8 +205,11 @@ def is_amount(value: object) -> bool:
 
 
 def is_identifier(value: object) -> bool:
-    """Whether ``value`` has the shape of an address or asset: short printable ASCII. The kernel knows which exist."""
-    return type(value) is str and 0 < len(value) <= ADDRESS_CHARACTERS_MAX and value.isascii() and value.isprintable()
+    """Whether ``value`` has the shape of an address or asset: short printable ASCII, empty for none.
+
+    The kernel knows which exist.
+    """
+    return type(value) is str and len(value) <= ADDRESS_CHARACTERS_MAX and value.isascii() and value.isprintable()
 
 
 def _amount_in(value: Any, meter: Meter) -> Any:
@@ -228,7 +231,7 @@ def _amount_out(value: Any, meter: Meter) -> Any:
 
 def _identifier(value: Any, meter: Meter) -> Any:
     # ``is_identifier`` once more, in line: addresses and assets are what crosses most.
-    if type(value) is str and 0 < len(value) <= ADDRESS_CHARACTERS_MAX and value.isascii() and value.isprintable():
+    if type(value) is str and len(value) <= ADDRESS_CHARACTERS_MAX and value.isascii() and value.isprintable():
         return value
     fail("argument")
 

@@ -206,7 +206,7 @@ def is_amount(value: Any) -> bool:
 
 
 def is_identifier(value: Any) -> bool:
-    return type(value) is str and 1 <= len(value) <= 128 and all(" " <= letter <= "~" for letter in value)
+    return type(value) is str and len(value) <= 128 and all(" " <= letter <= "~" for letter in value)
 
 
 def integer_out(value: int) -> Any:
