@@ -706,16 +706,17 @@ def plan_of(row: Loan, terms: Terms) -> list[tuple[int, Amount, Amount, Amount]]
 
 
 def mark_due(row: Loan, product: Product) -> int:
-    """Move what has fallen due by now from the plan to what is due; gives how many instalments that were."""
+    """Move what has fallen due by now from the plan to what is due; gives how many instalments that were.
+
+    It counts as overdue from today: that a run comes late, after a pause for instance, is not the borrower's fault.
+    """
     terms = product.terms
     count = 0
     while row.status == ACTIVE and count < DUE_PER_RUN_MAX and row.outstanding > row.principal_due:
         number = row.fallen + 1
-        day = pay_day(row, terms, number)
-        if ctx.time_ms < day * DAY_MS + terms.due_time_ms:
+        if ctx.time_ms < due_ms(row, terms, number):
             break
-        day = max(day, row.start_day)
-        accrue_arrears(row, product, day)
+        accrue_arrears(row, product, today())
         last = nominal_day(row, terms, number)
         undue = row.outstanding - row.principal_due
         interest, unit = interest_of(undue, terms.rate_ppm, terms.day_count, row.accrual_day, last)
@@ -726,8 +727,8 @@ def mark_due(row: Loan, product: Product) -> int:
         row.accrual_day = last
         row.fallen = number
         if row.overdue_day == 0 and due_of(row) > 0:
-            row.overdue_day = day
-            row.arrears_day = day
+            row.overdue_day = today()
+            row.arrears_day = row.overdue_day
         count += 1
     return count
 
@@ -831,6 +832,7 @@ def finish(row: Loan, loan: str, product: Product) -> None:
     """Store the loan; close it if nothing is left, else see to what happens next."""
     if row.outstanding == 0 and due_of(row) == 0 and row.status in (ACTIVE, DEFAULTED):
         row.status = CLOSED
+        row.overdue_day = 0
         free_collateral(row)
         drop_call(row)
         emit("Closed", loan=loan, principal=row.principal_paid, interest=row.interest_paid)

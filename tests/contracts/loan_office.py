@@ -3,7 +3,7 @@
 Its customers ann and bob have 10,000 cents each.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from contracts.executor import BlockResult
@@ -11,7 +11,9 @@ from contracts.genesis_state import GenesisState
 from contracts.kernel import dates
 from state.codec import Value
 from state.receipt import Receipt
+from tests.contracts.courthouse import OFFICIALS, with_officials
 from tests.contracts.network import SALT, Chain, address_of, genesis_state, key_of
+from tests.contracts.sealing import reader, reading_keys, seal_record
 
 DAY_MS = 86_400_000
 MONEY = "USD.alpine"
@@ -63,8 +65,8 @@ def mint(to: Address, amount: Amount) -> None:
 
 
 @query
-def left(account: Address) -> Amount:
-    return ledger.balance(Asset("GOLD.alpine"), account)
+def hold_status(hold: str) -> str:
+    return ledger.hold_status(hold)
 '''
 
 LOAN_FIELDS = (
@@ -97,13 +99,13 @@ class Office:
     """Receipts of all scheduled runs so far."""
 
     @classmethod
-    def open(cls, money: int = 1_000_000_000) -> "Office":
-        """A furnished network on which the bank has that much of its own money to lend."""
-        return cls.furnished(Chain.start(genesis()), money)
-
-    @classmethod
-    def furnished(cls, chain: Chain, money: int = 1_000_000_000) -> "Office":
-        office = cls(chain.furnish())
+    def open(cls, money: int = 1_000_000_000, source: str | None = None) -> "Office":
+        """A furnished network on which the bank has that much of its own money to lend; ``source`` has bugs."""
+        state = genesis()
+        if source is not None:
+            changed = [replace(found, source=source) if found.name == "loans" else found for found in state.contracts]
+            state = replace(state, contracts=tuple(changed))
+        office = cls(Chain.start(state).furnish())
         office.ok("alpine", "accounts", "register", [[key_of(name).public, SALT] for name in ("income", "rounding")])
         office.ok("alpine", "bank_money", "mint", "USD", [[address_of("alpine"), money]], "own funds")
         return office
@@ -113,6 +115,27 @@ class Office:
         self.ok("alpine", "vault", "create", 1_000_000)
         for name in names:
             self.ok("alpine", "vault", "mint", address_of(name), 5_000)
+
+    def freeze(self, name: str, *stops: str, asset: str = "", amount: int = 0) -> int:
+        """A regulator freezes an account; gives the order's number."""
+        order: list[Value] = [address_of(name), asset, amount, list(stops), "AZ 7/26", "StPO 263", 0]
+        return cast(int, self.ok("marta", "orders", "freeze", *order))
+
+    def unfreeze(self, order: int) -> None:
+        self.ok("marta", "orders", "release", order, "AZ 7/26", "StPO 267")
+
+    def identify(self, name: str, risk_class: str = "low") -> None:
+        """Alpine registers and verifies a customer."""
+        regulators = [official for official, function in OFFICIALS.items() if function == "regulator"]
+        readers = ("alpine", *regulators)
+        numbers = [
+            cast(int, self.ok(member, "identity", "publish_keys", list(reading_keys(member, 1)))) for member in readers
+        ]
+        keys = [reader(member, number) for member, number in zip(readers, numbers, strict=True)]
+        person = address_of(name)
+        self.ok("alpine", "identity", "register", person, seal_record("alpine", person, keys).encode())
+        year_ms = 365 * DAY_MS
+        self.ok("alpine", "identity", "verify", person, 2, self.chain.time_ms + year_ms, "CH", risk_class)
 
     def block(self, *transactions: Any, time_ms: int | None = None) -> BlockResult:
         result = self.chain.block(*transactions, time_ms=time_ms)
@@ -164,6 +187,16 @@ class Office:
         """An empty block at that time of that day."""
         return self.block(time_ms=number * DAY_MS + time_of_day_ms)
 
+    def held(self, name: str, asset: str) -> int:
+        """What holds reserve of the account's balance."""
+        balances = self.chain.reads.account(address_of(name)).balances
+        return {entry.asset: entry.held for entry in balances}.get(asset, 0)
+
+    def hold_status(self, hold: str) -> str:
+        """What has become of a hold."""
+        result = self.chain.reads.query("vault", "hold_status", [hold])
+        return cast(str, result.value)
+
     @property
     def today(self) -> int:
         return self.chain.time_ms // DAY_MS
@@ -181,5 +214,5 @@ class Office:
 
 
 def genesis() -> GenesisState:
-    """The network, and an issuer of gold."""
-    return genesis_state([("vault", VAULT)])
+    """The network with officials, and an issuer of gold."""
+    return with_officials(genesis_state([("vault", VAULT)]))

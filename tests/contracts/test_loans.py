@@ -1,16 +1,14 @@
 """The loans contract: each step, who may take it, what happens by itself, and where every cent goes."""
 
-from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 
-from contracts.genesis_state import GenesisContract
 from contracts.kernel import dates
 from contracts.library import read_library
 from state.codec import Value
-from tests.contracts.loan_office import DAY_MS, GOLD, MONEY, SECURED, Office, day, genesis, terms
-from tests.contracts.network import Chain, address_of
+from tests.contracts.loan_office import DAY_MS, GOLD, MONEY, SECURED, Office, day, terms
+from tests.contracts.network import address_of
 from tests.contracts.test_loan_schedules import PLANS, test_a_published_plan
 
 TIME_OF_DAY_MS = 9 * 3_600_000
@@ -350,6 +348,93 @@ def test_a_withdrawn_grant_is_a_missed_instalment(office: Office) -> None:
     assert office.loan(loan)["overdue_day"] == 0
 
 
+# ------------------------------------------------------------------------------------------------ orders, identities
+
+
+def test_a_frozen_borrower_goes_into_default_all_the_same(office: Office) -> None:
+    """A freeze of what it sends stops collection, not what follows: its collateral settles."""
+    office.gold("ann")
+    loan = office.lend(office.offer(**SECURED), 10_000)
+    office.freeze("ann", "send")
+    due_day = office.ask("plan_left", loan)[0][0]
+    for number in range(31):
+        office.until(due_day + number)
+    assert {event["code"] for event in office.events("Missed")} == {"account_frozen"}
+    assert office.loan(loan)["status"] == "closed"
+    assert office.chain.balance("alpine", GOLD) > 100
+    assert all(receipt.is_ok for receipt in office.scheduled)
+
+
+def test_a_released_borrower_is_collected_from_again(office: Office) -> None:
+    loan = office.lend(office.offer(), 6_000)
+    order = office.freeze("ann", "send")
+    due_day = office.ask("plan_left", loan)[0][0]
+    office.until(due_day)
+    assert office.loan(loan)["overdue_day"] == due_day
+    office.unfreeze(order)
+    office.until(due_day + 1)
+    assert office.loan(loan)["overdue_day"] == 0
+    assert office.loan(loan)["late_due"] == 0
+
+
+def test_frozen_collateral_waits_for_the_bank(office: Office) -> None:
+    """A freeze of settling leaves the collateral where it is; the bank takes it when the freeze has ended."""
+    office.gold("ann")
+    loan = office.lend(office.offer(**SECURED), 10_000)
+    order = office.freeze("ann", "settle", asset=GOLD)
+    spend(office, 0)
+    due_day = office.ask("plan_left", loan)[0][0]
+    for number in range(31):
+        office.until(due_day + number)
+    row = office.loan(loan)
+    assert (row["status"], row["pledged"]) == ("defaulted", 200)
+    assert office.code("alpine", "seize", loan) == "account_frozen"
+    assert office.code("alpine", "write_off", loan) == "collateral_left"
+    office.unfreeze(order)
+    office.ok("alpine", "loans", "seize", loan)
+    assert office.loan(loan)["status"] == "closed"
+    assert office.chain.balance("alpine", GOLD) + office.chain.balance("ann", GOLD) == 5_000
+
+
+def test_collateral_that_a_court_took_covers_nothing(office: Office) -> None:
+    office.gold("ann")
+    loan = office.lend(office.offer(**SECURED), 10_000)
+    hold = office.loan(loan)["hold"]
+    forced: list[Value] = [GOLD, address_of("ann"), address_of("bob"), 5_000, [hold], "AZ 8/26", "ZPO 335", 0]
+    office.ok("themis", "orders", "force_transfer", *forced)
+    spend(office, 0)
+    due_day = office.ask("plan_left", loan)[0][0]
+    for number in range(31):
+        office.until(due_day + number)
+    assert (office.loan(loan)["status"], office.loan(loan)["hold"]) == ("defaulted", hold)
+    office.ok("alpine", "loans", "seize", loan)
+    assert (office.loan(loan)["covered"], office.loan(loan)["hold"]) == (0, "")
+    office.ok("alpine", "loans", "write_off", loan)
+    assert office.loan(loan)["status"] == "written_off"
+
+
+def test_a_revoked_identity_misses_and_its_collateral_settles(office: Office) -> None:
+    office.identify("ann")
+    office.gold("ann")
+    loan = office.lend(office.offer(**SECURED), 10_000)
+    office.ok("alpine", "identity", "revoke", address_of("ann"), "AZ 9/26")
+    due_day = office.ask("plan_left", loan)[0][0]
+    for number in range(31):
+        office.until(due_day + number)
+    assert {event["code"] for event in office.events("Missed")} == {"identity_revoked"}
+    assert office.loan(loan)["status"] == "closed"
+
+
+def test_a_product_for_one_risk_class(office: Office) -> None:
+    office.identify("ann", "low")
+    product = office.offer(risk_class="low")
+    assert office.code("bob", "apply", product, 100, "") == "risk_class"
+    loan = str(office.ok("ann", "loans", "apply", product, 100, ""))
+    expires_ms = office.chain.time_ms + 300 * DAY_MS
+    office.ok("alpine", "identity", "verify", address_of("ann"), 2, expires_ms, "CH", "high")
+    assert office.code("alpine", "approve", loan, office.chain.time_ms + DAY_MS, 0) == "risk_class"
+
+
 # -------------------------------------------------------------------------------------------------------------- early
 
 
@@ -461,6 +546,15 @@ def test_the_demo_sees_two_instalments_in_a_minute(office: Office) -> None:
     assert office.loan(loan)["fallen"] == 2
 
 
+def test_a_run_that_comes_late_costs_the_borrower_nothing(office: Office) -> None:
+    """No block for forty days: what fell due meanwhile is collected in the next, without late interest."""
+    loan = office.lend(office.offer(instalments=2), 6_000)
+    plan = office.ask("plan_left", loan)
+    office.until(plan[1][0] + 40)
+    row = office.loan(loan)
+    assert (row["status"], row["interest_paid"]) == ("closed", 60 + round(Fraction(6_000 - plan[0][1], 100)))
+
+
 def test_more_is_due_than_one_run_takes(office: Office) -> None:
     terms_: dict[str, Value] = {"period_months": 0, "period_days": 1, "instalments": 30, "day_count": "ACT/365F"}
     loan = office.lend(office.offer(**terms_), 3_000, value_day=office.today - 29)
@@ -508,12 +602,7 @@ def planted(old: str, new: str) -> Office:
     """An office whose contract has a bug."""
     source = read_library()["loans"]
     assert source.count(old) == 1, old
-    state = genesis()
-    contracts = tuple(
-        GenesisContract("loans", source.replace(old, new)) if found.name == "loans" else found
-        for found in state.contracts
-    )
-    return Office.furnished(Chain.start(replace(state, contracts=contracts)))
+    return Office.open(source=source.replace(old, new))
 
 
 def test_a_paused_contract_still_gives_back() -> None:
