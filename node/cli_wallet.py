@@ -14,7 +14,7 @@ from node.wallet import MEMBER, WalletAccount
 from rpc.answers import TransactionAnswer
 from rpc.backend import TransactionStatus
 from rpc.client import RpcError, SyncClient, Unreachable
-from rpc.client.calls import FUEL_LIMIT_TO_SIMULATE, FUEL_MARGIN, build_body
+from rpc.client.calls import FUEL_LIMIT_TO_SIMULATE, build_body, fee_max, limit_after
 from rpc.errors import CALL_FAILED
 from rpc.text import bytes_of, hex_of
 from state.transaction import Call, sign
@@ -192,7 +192,13 @@ def send_call(
         simulated = client.tx_simulate(body)
         if not simulated.ok:
             raise RpcError(CALL_FAILED, simulated.receipt.code, simulated.receipt.message)
-        signed = sign(replace(body, fuel_limit=int(simulated.fuel_used) * 5 // 4 + FUEL_MARGIN), [pair])
+        body = replace(body, fuel_limit=limit_after(simulated))
+        if simulated.fee is not None:
+            asset = simulated.fee.asset
+            most = accounts.show_amount(fee_max(simulated.fee, body.fuel_limit), asset)
+            usual = accounts.show_amount(int(simulated.fee.amount), asset)
+            click.echo(f"fee  {usual}, at most {most}, paid by {simulated.fee.payer}", err=True)
+        signed = sign(body, [pair])
         try:
             answer = client.submit_and_wait(signed, timeout * 1000)
         except Unreachable as error:

@@ -22,6 +22,7 @@ from rpc.backend import (
     EventFact,
     EventFilter,
     EventPage,
+    FeeFact,
     FreezeFact,
     HistoryEntry,
     HistoryPage,
@@ -175,7 +176,11 @@ def _receipt_proof(
 
 def _simulate(executor: Executor, body: Value) -> SimulationFact:
     simulation = Reads(executor).simulate(_body(body))
-    return SimulationFact(simulation.height, simulation.time_ms, simulation.receipt)
+    fee = simulation.fee
+    told = None if fee is None else FeeFact(fee.payer, fee.asset, fee.amount, fee.base, fee.per_million)
+    return SimulationFact(
+        simulation.height, simulation.time_ms, simulation.receipt, simulation.authorities, told
+    )
 
 
 # ------------------------------------------------------------------------------------------- blocks and proofs

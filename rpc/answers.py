@@ -175,6 +175,18 @@ class AuthorityAnswer(msgspec.Struct, frozen=True):
     met: bool
 
 
+class FeeAnswer(msgspec.Struct, frozen=True):
+    """What a transaction would pay: base and, for each million units of fuel, per_million, rounded up; minor units."""
+
+    payer: str
+    """Whose balance it comes out of: the fuel payer, else the sender."""
+    asset: str
+    amount: Decimal
+    """For the fuel that the dry run spent. While the transaction runs, what its fuel limit would cost is set aside."""
+    base: Decimal
+    per_million: Decimal
+
+
 class SimulationAnswer(msgspec.Struct, frozen=True):
     """What would happen on the state after ``height``. Nothing was kept."""
 
@@ -185,6 +197,8 @@ class SimulationAnswer(msgspec.Struct, frozen=True):
     receipt: ReceiptAnswer
     authorities: tuple[AuthorityAnswer, ...]
     """Whose keys are asked for, in order. A body that names no key is run as if all of them had signed."""
+    fee: FeeAnswer | None = None
+    """Null where nobody pays any."""
 
 
 class KeyAnswer(msgspec.Struct, frozen=True):

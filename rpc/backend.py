@@ -215,6 +215,18 @@ class TransactionFact:
 
 
 @dataclass(frozen=True, slots=True)
+class FeeFact:
+    """What a transaction would pay: ``base`` and, for each million units of fuel, ``per_million``, rounded up."""
+
+    payer: str
+    asset: str
+    amount: int
+    """For the fuel that the dry run spent, minor units."""
+    base: int
+    per_million: int
+
+
+@dataclass(frozen=True, slots=True)
 class SimulationFact:
     """What would happen, on the state after ``height``. Nothing is kept."""
 
@@ -223,6 +235,8 @@ class SimulationFact:
     receipt: Receipt
     authorities: tuple[tuple[str, bool], ...] = ()
     """Accounts whose own keys are asked, in order, and whether ``body.keys`` meet the policy (without keys: yes)."""
+    fee: FeeFact | None = None
+    """None where nobody pays any."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,7 +131,13 @@ def simulation(fact: backend.SimulationFact) -> answers.SimulationAnswer:
         str(fact.receipt.fuel_used),
         receipt(fact.receipt),
         tuple(answers.AuthorityAnswer(address, met) for address, met in fact.authorities),
+        None if fact.fee is None else fee(fact.fee),
     )
+
+
+def fee(fact: backend.FeeFact) -> answers.FeeAnswer:
+    """What a transaction would pay."""
+    return answers.FeeAnswer(fact.payer, fact.asset, str(fact.amount), str(fact.base), str(fact.per_million))
 
 
 def policy(fact: Policy) -> answers.PolicyAnswer:

@@ -202,7 +202,7 @@ class Calls(Core):
             simulation = yield from self.tx_simulate(body)
             if not simulation.ok:
                 raise RpcError(CALL_FAILED, simulation.receipt.code, simulation.receipt.message)
-            body = replace(body, fuel_limit=int(simulation.fuel_used) * 5 // 4 + FUEL_MARGIN)
+            body = replace(body, fuel_limit=limit_after(simulation))
         signed = transaction.sign(body, keys)
         outcome = yield from self.submit_and_wait(signed, timeout_ms)
         return Sent(signed, simulation, outcome)
@@ -210,6 +210,16 @@ class Calls(Core):
     def _ask(self, called: str, result: Any, /, **params: Any) -> Flow[Any]:
         given = {name: value for name, value in params.items() if value is not None}
         return self.call(Request(called, given, result))
+
+
+def limit_after(simulation: answers.SimulationAnswer) -> int:
+    """The fuel limit to sign with: what the simulation used, and a quarter more."""
+    return int(simulation.fuel_used) * 5 // 4 + FUEL_MARGIN
+
+
+def fee_max(fee: answers.FeeAnswer, fuel_limit: int) -> int:
+    """The most that a transaction of that fuel limit pays, minor units."""
+    return int(fee.base) - (-int(fee.per_million) * fuel_limit // 1_000_000)
 
 
 def build_body(chain_id: bytes, sender: str, calls: Sequence[Call], keys: Sequence[KeyPair], fuel_limit: int) -> Body:

@@ -119,6 +119,7 @@ async def test_what_can_be_asked(network: Network) -> None:
     payment = network.payment("ann", "bob", 5)
     simulated = await node.queries.simulate(payment.body)
     assert simulated.receipt.code == "ok"
+    assert (simulated.authorities, simulated.fee) == (((payment.body.sender, True),), None)
     assert (await node.queries.transaction(payment.id)).status is TransactionStatus.UNKNOWN
     waited = await node.queries.wait_transaction(bytes(32), 30)
     assert waited.status is TransactionStatus.UNKNOWN

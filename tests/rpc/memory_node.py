@@ -84,6 +84,7 @@ class MemoryNode:
         self.done: dict[bytes, tuple[int, int]] = {}
         self.encoded: dict[bytes, bytes] = {}
         self.heights: list[Height] = []
+        self.fee: backend.FeeFact | None = None
         self.changed = asyncio.Event()
         self.not_ready: tuple[str, ...] = ()
         self.pool_max = 100_000
@@ -235,7 +236,8 @@ class MemoryNode:
             raise Invalid(Reason.WRONG_CHAIN, "the transaction is for another chain")
         receipt = self.execute(NO_DIGEST, body, {})
         authorities = ((body.sender, not body.keys or body.keys == ((1, ALICE.public),)),)
-        return backend.SimulationFact(self.world.height, GENESIS_MS + self.world.height, receipt, authorities)
+        at_ms = GENESIS_MS + self.world.height
+        return backend.SimulationFact(self.world.height, at_ms, receipt, authorities, self.fee)
 
     async def account(self, address: str, cursor: bytes | None, limit: int) -> backend.AccountFact:
         keys = {address_of(key): key for key in (ALICE, BOB)}

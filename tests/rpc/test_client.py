@@ -9,7 +9,7 @@ import pytest
 
 from rpc import answers
 from rpc.client import AsyncClient, Policy, RpcError, SyncClient, Unreachable
-from rpc.client.calls import Calls, build_body
+from rpc.client.calls import Calls, build_body, fee_max
 from rpc.client.core import Action, Failure, Flow, Outcome, Pause, Reply, Send
 from state.transaction import Body
 from tests.rpc.conftest import Face, start_face
@@ -279,3 +279,8 @@ def test_a_body_names_the_keys_in_order() -> None:
     assert isinstance(body, Body)
     assert list(body.keys) == sorted(body.keys)
     assert len(body.client_id) == 16
+
+
+def test_the_most_that_a_transaction_pays_is_rounded_up() -> None:
+    fee = answers.FeeAnswer(address_of(ALICE), ASSET, "6", "5", "1000")
+    assert [fee_max(fee, limit) for limit in (0, 1, 1_000, 1_001, 10**6)] == [5, 6, 6, 7, 1_005]

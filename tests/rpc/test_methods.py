@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from rpc import backend
 from rpc.text import hex_of
 from state import merkle
 from state.address import contract_address
@@ -134,6 +135,7 @@ async def test_chain_block(face: Face) -> None:
             ],
         },
         "latest_height": "1",
+        "scheduled": [],
     }
     assert await face.result("chain_block") == expected
     assert await face.result("chain_block", "1") == expected
@@ -233,7 +235,7 @@ async def test_a_batch_of_submissions_reaches_the_node_at_once(face: Face) -> No
 
 async def test_tx_get_through_its_life(face: Face) -> None:
     signed = payment(10)
-    nothing = {"height": None, "index": None, "block_time_ms": None, "receipt": None}
+    nothing = {"height": None, "index": None, "block_time_ms": None, "receipt": None, "cause": "transaction"}
     unseen = {"hash": hex_of(signed.id), "status": "unknown", "indexed_height": "0", "transaction": None} | nothing
     assert await face.result("tx_get", hex_of(signed.id)) == unseen
     face.node.submit(signed.encoded)
@@ -334,6 +336,12 @@ async def test_tx_simulate_signed_unsigned_and_without_keys(face: Face) -> None:
         assert (answer["ok"], answer["fuel_used"], answer["height"]) == (True, "1200", "0")
         assert answer["receipt"]["results"] == ["10"]
         assert answer["authorities"] == [{"address": address_of(ALICE), "met": True}]
+        assert answer["fee"] is None
+    face.node.fee = backend.FeeFact(address_of(ALICE), ASSET, 7, 5, 1_000)
+    paid = await face.result("tx_simulate", transaction=hex_of(payment(10).encoded))
+    assert paid["fee"] == {
+        "payer": address_of(ALICE), "asset": ASSET, "amount": "7", "base": "5", "per_million": "1000",
+    }  # fmt: skip
     refused = await face.result("tx_simulate", hex_of(body_of(9_999, keys=[STRANGER]).encode()))
     assert (refused["ok"], refused["receipt"]["code"]) == (False, "overdraft")
     assert refused["authorities"] == [{"address": address_of(ALICE), "met": False}]
@@ -537,7 +545,7 @@ async def test_events_by_cursor(face: Face) -> None:
         ("2", 1),
     ]
     assert page["events"][0].keys() == {
-        *("height", "block_time_ms", "hash", "transaction_index", "event_index", "event")
+        *("height", "block_time_ms", "hash", "transaction_index", "event_index", "event", "cause")
     }
     assert (page["complete"], page["indexed_height"]) == (False, "3")
     page = await face.result("events_get", cursor=page["next_cursor"])
