@@ -590,8 +590,11 @@ def test_what_a_run_costs(office: Office) -> None:
     """Far below the fuel it is given, at worst: a dozen instalments, collateral, default."""
     loan = defaulted(office)
     assert office.loan(loan)["status"] == "closed"
+    daily: dict[str, Value] = {"period_months": 0, "period_days": 1, "instalments": 30, "calendar": "TARGET"}
+    office.lend(office.offer(**daily, day_count="ACT/ACT ISDA"), 3_000, "bob", office.today - 29)
+    assert office.block().runs == 1
     worst = max(receipt.fuel_used for receipt in office.scheduled)
-    assert worst < 300_000
+    assert worst < 150_000
     assert all(receipt.is_ok for receipt in office.scheduled)
 
 
