@@ -271,6 +271,7 @@ async def test_tx_get_through_its_life(face: Face) -> None:
             ],
             "encoded": hex_of(receipt.encode()),
         },
+        "cause": "transaction",
         "transaction": hex_of(signed.encoded),
     }
 
@@ -395,6 +396,7 @@ async def test_account_history_in_pages(face: Face) -> None:
         "index": 0,
         "block_time_ms": str(GENESIS_MS + 5),
         "code": "ok",
+        "cause": "transaction",
     }
     assert [entry["height"] for entry in seen] == ["5", "4", "3", "2", "1"]
 
