@@ -480,8 +480,10 @@ def always_funded() -> bool:
     if name == "":
         return True
     order = orders[name]
+    if order.status != OPEN:
+        return True
     hold = ledger.hold_info(order.hold)
-    return order.status != OPEN or hold[5] != OPEN or hold[2] == can_cost(pairs[pair], order)
+    return hold[5] != OPEN or hold[2] == can_cost(pairs[pair], order)
 
 
 @invariant

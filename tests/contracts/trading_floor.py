@@ -4,9 +4,11 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from contracts.executor import BlockResult
+from contracts.kernel import layout
 from contracts.records import decode_row
 from state.codec import Value
-from tests.contracts.network import GENESIS_MS, SALT, Chain, address_of, genesis_state, key_of
+from tests.contracts.courthouse import with_officials
+from tests.contracts.network import SALT, Chain, address_of, genesis_state, key_of
 
 BASE, QUOTE = "JPY.alpine", "USD.alpine"
 PAIR = f"{BASE}/{QUOTE}"
@@ -15,8 +17,9 @@ TRADERS = ("ann", "bob", "dan", "eve")
 ENDOWMENT = {BASE: 1_000, QUOTE: 10_000}
 """What each trader has to begin with."""
 
-CONTRACTS = ("accounts", "bank_money", "orders", "payments", "remittances", "trades")
+CONTRACTS = ("accounts", "bank_money", "orders", "payments", "trades")
 """What the floor needs of the library."""
+
 
 @dataclass
 class Placed:
@@ -28,6 +31,7 @@ class Placed:
     filled: int = 0
     paid: int = 0
 
+
 @dataclass
 class Floor:
     """One pair, four traders at alpine, and a chain of one block a call."""
@@ -36,7 +40,7 @@ class Floor:
 
     @classmethod
     def start(cls, tick: int = TICK, lot: int = LOT, sources: tuple[tuple[str, str], ...] = ()) -> "Floor":
-        genesis = genesis_state(sources)
+        genesis = with_officials(genesis_state(sources, grants=()))
         wanted = {*CONTRACTS, *(name for name, _ in sources)}
         chain = Chain.start(replace(genesis, contracts=tuple(c for c in genesis.contracts if c.name in wanted)))
         customers: list[Value] = [[key_of(name).public, SALT] for name in TRADERS]
@@ -75,6 +79,15 @@ class Floor:
         """The code of a cancellation."""
         return self.send(owner, ("trades", "cancel", [order]))
 
+    def freeze(self, account: str, *stops: str, asset: str = "") -> int:
+        """Have marta freeze an account for an asset, or all; gives the order's number."""
+        terms: list[Value] = [address_of(account), asset, 0, list(stops), "REF-1", "Act 1", 0]
+        return cast(int, self.block("marta", ("orders", "freeze", terms)).receipts[-1].results[0])
+
+    def release(self, order: int) -> None:
+        """Have marta release a freeze."""
+        assert self.send("marta", ("orders", "release", [order, "REF-2", "Act 1"])) == "ok"
+
     def later(self, ms: int) -> None:
         """Let time pass: the next block is that much later than usual."""
         self.chain.time_ms += ms
@@ -110,6 +123,24 @@ class Floor:
             quote.available if quote else 0, quote.held if quote else 0,
         )  # fmt: skip
 
+    def hold(self, hold: str) -> tuple[Any, ...]:
+        """A hold's row."""
+        return tuple(decode_row(self.state()[layout.hold_key(hold)]))
+
+    def reserved(self, asset: str) -> int:
+        """What the kernel says that the contract's holds reserve."""
+        row = self.state().get(layout.reserved_key("trades", asset))
+        return cast(int, decode_row(row)[0]) if row else 0
+
+    def booked(self, asset: str) -> int:
+        """What the contract says that its orders can cost."""
+        row = self.state().get(layout.data_key("trades", "booked", (asset,)))
+        return cast(int, decode_row(row)[0]) if row else 0
+
+    def state(self) -> dict[bytes, bytes]:
+        """All rows of the state."""
+        return dict(self.chain.reads.state_items())
+
     def rows(self, field: str) -> dict[bytes, Any]:
         """The contract's rows of one field, as they are in the state."""
         prefix = f"data/trades/{field}/".encode()
@@ -122,5 +153,3 @@ class Floor:
             return Placed(receipt.code)
         order, status, filled, paid = cast("tuple[str, str, int, int]", receipt.results[0])
         return Placed("ok", order, status, filled, paid)
-
-START_MS = GENESIS_MS
