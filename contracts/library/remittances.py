@@ -19,6 +19,7 @@ chain sees addresses only.
 from hansa import (
     Address,
     Amount,
+    Asset,
     Map,
     OrderedMap,
     Value,
@@ -178,6 +179,8 @@ quotes: Map[str, Quote] = Map()
 locks: Map[str, Lock] = Map()
 waiting_at: OrderedMap[tuple[str, int, str], str] = OrderedMap()
 counts: Value[Totals | None] = Value(None)
+promised: Map[Asset, Amount] = Map()
+promised_last: Value[tuple[Asset, ...]] = Value(())
 
 
 @action
@@ -239,6 +242,7 @@ def lock(remittance: str, beneficiary: Address, travel_rule: str, reference: str
     )
     waiting_at[beneficiary_bank, expires_ms, remittance] = offer.bank
     count_locked()
+    count_promised(offer, len(holds), 1)
     emit(
         "Locked",
         remittance=remittance,
@@ -296,7 +300,7 @@ def cancel(remittance: str) -> None:
 def close(remittance: str) -> None:
     """Put on record what has ended by itself: a lock that expired, or one whose holds an order has voided.
 
-    The schedule calls it when the lock expires; anybody may. The money is free with or without it.
+    The schedule calls it when the lock expires; anybody may. What the kernel still holds goes back; it was free before.
     """
     offer = offered(remittance)
     locked = taken(remittance)
@@ -305,6 +309,8 @@ def close(remittance: str) -> None:
     require(now != LOCKED, "not_due", f"the lock holds until {locked.expires_ms}")
     if now == CANCELLED:
         locked.reason = ORDERED
+    else:
+        ledger.void_group(locked.group)
     ended(remittance, offer, locked, now, Amount(0))
 
 
@@ -313,6 +319,12 @@ def each_ends_once() -> bool:
     """What was locked is open, or has ended in one way."""
     now = totals()
     return now.open >= 0 and now.locked == now.open + now.settled + now.rejected + now.cancelled + now.expired
+
+
+@invariant
+def no_more_is_held_than_locked() -> bool:
+    """What the kernel holds for open locks is what they say; less where an order or the clock was first."""
+    return all(ledger.reserved(asset) <= promised[asset] for asset in promised_last.get())
 
 
 @query
@@ -535,6 +547,7 @@ def ended(remittance: str, offer: Quote, locked: Lock, way: str, lost: Amount) -
     if ledger.schedule_status(locked.closes) != "":
         ledger.cancel_schedule(locked.closes)
     count_ended(way)
+    count_promised(offer, locked.hold_count, -1)
     locked.status = way
     locked.ended_ms = ctx.time_ms
     locked.lost = lost
@@ -560,6 +573,17 @@ def count_locked() -> None:
     now.locked += 1
     now.open += 1
     counts.set(now)
+
+
+def count_promised(offer: Quote, hold_count: int, sign: int) -> None:
+    """What open locks have reserved in each asset, for the invariant to compare with what the kernel holds."""
+    terms = offer.terms
+    sent = ledger.bank_money(offer.bank, terms.send_currency)
+    settlement = ledger.settlement_money(terms.receive_currency) if hold_count > 1 else sent
+    promised[sent] = Amount(promised.get(sent, Amount(0)) + sign * (terms.send_amount + terms.fee))
+    if hold_count > 1:
+        promised[settlement] = Amount(promised.get(settlement, Amount(0)) + sign * terms.receive_amount)
+    promised_last.set((sent, settlement))
 
 
 def count_ended(way: str) -> None:

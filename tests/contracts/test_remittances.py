@@ -320,6 +320,10 @@ def test_it_expires_by_itself_at_the_first_block_past_its_time(office: Office) -
     result = office.chain.block(time_ms=expires_ms)
     assert [receipt.code for receipt in result.receipts] == ["ok"]
     assert ended(office)["status"] == "expired"
+    names = [event.name for event in office.receipt.events]
+    assert names == ["schedule_run", "hold_expired", "hold_expired", "Ended"]
+    history, _ = office.chain.reads.history(address_of("ann"))
+    assert history[0].height == result.height, "the refund stands in the originator's history"
     assert (office.status(name), office.changes(before)) == ("expired", {})
     assert office.call("ann", "close", name) == "remittance_ended"
     assert office.ask("totals") == [1, 0, 0, 0, 0, 1]
@@ -592,6 +596,13 @@ def test_an_identity_that_ends_meanwhile(office: Office, who: str, word: str, ac
         assert office.call("baltic", "reject", name, "RR03", "") == "ok"
     elif word == "revoke":
         assert office.lock(office.quote(FAVOUR)) == "identity_revoked"
+
+
+def test_more_held_than_locked_is_not_taken() -> None:
+    source = read_library()["remittances"]
+    held = "holds = [ledger.hold(money, offer.originator, charged,"
+    office = Office.open(source.replace(held, held.replace("charged,", "Amount(charged + 1),")))
+    assert office.lock(office.quote()) == "invariant_broken"
 
 
 def test_a_paused_contract_still_gives_the_money_back() -> None:
