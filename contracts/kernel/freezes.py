@@ -25,6 +25,9 @@ STOPS: Final = {"send": SEND, "receive": RECEIVE, "settle": SETTLE}
 FREEZES_MAX = 64
 """Freezes of one account or asset: bounds what each posting of it has to walk."""
 
+FUEL_PER_PART_LEG = 10
+"""For each leg that is looked at, where part of an account's balance is frozen: all of the journal counts."""
+
 Freezes = tuple[FreezeRow, ...]
 
 
@@ -69,6 +72,7 @@ def check_account(scope: Scope, legs: Sequence[Leg], address: str, asset: str, b
 
 def _check_part(scope: Scope, legs: Sequence[Leg], address: str, asset: str, bit: int, part: int) -> None:
     """Whether ``part`` of the account's balance stays when all ``legs`` are posted."""
+    scope.meter.charge(FUEL_PER_PART_LEG * len(legs))
     change = sum([change for concerned, party, change in legs if party == address and concerned == asset])
     if change >= 0:
         return

@@ -14,6 +14,7 @@ payer sends through it counts in a row for the country that it goes to. Payees a
 payer's money is burnt and other money minted in its place, in a payment across banks, also those of that money.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from typing import Final, TypeAlias, cast
 
@@ -62,6 +63,9 @@ ROLLING_DAYS: Final = 30
 FUEL_PER_WINDOW = 1_800
 """For each party whose sums are kept: a key is read and written."""
 
+FUEL_PER_ARRIVAL = 30
+"""For each country that receives something in a journal, and each payer whose corridors are limited."""
+
 FUEL_PER_LOOK = 1_000
 """For each expired hold that is not yet released, when a limit would refuse what it still counts."""
 
@@ -78,6 +82,7 @@ def count(scope: Scope, parties: Sequence[Party], legs: Sequence[Leg]) -> None:
     known = known_class = ""
     row: LimitsRow = (0, (), ())
     rule = UNLIMITED
+    arrivals: _Arrivals | None = None
     # Written for speed, as the gate is.
     for asset, address, change, identity in parties:
         risk_class = UNVERIFIED if identity is None else identity[5]
@@ -98,7 +103,11 @@ def count(scope: Scope, parties: Sequence[Party], legs: Sequence[Leg]) -> None:
                 if had is None or had[0] + change < rule[0]:
                     _check_least(scope, rule[0], address, asset, -change)
             if row[2]:
-                _count_corridors(scope, row, legs, asset, address, -change, identity)
+                if arrivals is None:
+                    arrivals = _Arrivals(scope, legs)
+                origin = "" if identity is None else identity[4]
+                for to, amount in arrivals.of(asset, address, -change).items():
+                    _count_corridor(scope, row, origin, to, address, asset, amount, day)
         else:
             came += change
             if change > rule[3] or came > rule[5] or came + came_before > rule[7]:
@@ -153,10 +162,10 @@ def rule_of(row: LimitsRow, risk_class: str) -> Rule:
 
 def corridor_of(row: LimitsRow, origin: str, to: str) -> layout.CorridorRow | None:
     """The limits from one country to another, None without any."""
-    for corridor in row[2]:
-        if corridor[0] == origin and corridor[1] == to:
-            return corridor
-    return None
+    corridors = row[2]
+    place = bisect_left(corridors, (origin, to))
+    found = corridors[place] if place < len(corridors) else None
+    return found if found is not None and found[:2] == (origin, to) else None
 
 
 def left(scope: Scope, asset: str, address: str) -> dict[str, int]:
@@ -257,14 +266,6 @@ def _check_most(scope: Scope, most: int, address: str, asset: str, amount: int) 
         _refuse("balance_max", asset, most, free + held + amount)
 
 
-def _count_corridors(
-    scope: Scope, row: LimitsRow, legs: Sequence[Leg], asset: str, payer: str, amount: int, identity: IdentityRow | None
-) -> None:
-    origin, day = "" if identity is None else identity[4], scope.time_ms // DAY_MS
-    for to, share in _destinations(scope, legs, asset, payer, amount).items():
-        _count_corridor(scope, row, origin, to, payer, asset, share, day)
-
-
 def _count_corridor(
     scope: Scope, row: LimitsRow, origin: str, to: str, address: str, asset: str, amount: int, day: int
 ) -> None:
@@ -283,20 +284,44 @@ def _count_corridor(
     scope.overlay.put(key, (day, came, went, came_before, went_before, days))
 
 
-def _destinations(scope: Scope, legs: Sequence[Leg], asset: str, payer: str, amount: int) -> dict[str, int]:
-    """Country → what of the payer's ``amount`` goes there at most."""
-    is_burnt = any(concerned == asset and party == SUPPLY and change > 0 for concerned, party, change in legs)
-    minted = {concerned for concerned, party, change in legs if party == SUPPLY and change < 0} if is_burnt else ()
-    countries: dict[str, int] = {}
-    for concerned, payee, change in legs:
-        if change <= 0 or payee in (SUPPLY, payer) or is_exempt(scope, payee):
-            continue
-        country = country_of(scope, payee)
-        if concerned == asset:
-            countries[country] = min(countries.get(country, 0) + change, amount)
-        elif concerned in minted:
-            countries[country] = amount
-    return countries
+class _Arrivals:
+    """What arrives by the legs of one journal, by asset and country, without what exempt accounts receive."""
+
+    __slots__ = ("_burnt", "_minted", "_own", "_scope", "_totals")
+
+    def __init__(self, scope: Scope, legs: Sequence[Leg]) -> None:
+        self._scope = scope
+        self._totals: dict[str, dict[str, int]] = {}
+        self._own: dict[tuple[str, str], tuple[str, int]] = {}
+        self._burnt = {asset: None for asset, party, change in legs if party == SUPPLY and change > 0}
+        self._minted = {asset: None for asset, party, change in legs if party == SUPPLY and change < 0}
+        for asset, payee, change in legs:
+            if change > 0 and payee != SUPPLY and not is_exempt(scope, payee):
+                country = country_of(scope, payee)
+                totals = self._totals.setdefault(asset, {})
+                totals[country] = totals.get(country, 0) + change
+                _, before = self._own.get((asset, payee), ("", 0))
+                self._own[asset, payee] = (country, before + change)
+
+    def of(self, asset: str, payer: str, amount: int) -> dict[str, int]:
+        """Country → what of the payer's ``amount`` goes there at most."""
+        countries: dict[str, int] = {}
+        for country, total in self._of_others(asset, payer):
+            countries[country] = min(total, amount)
+        if asset in self._burnt:
+            for other in self._minted:
+                for country, _ in self._of_others(other, payer):
+                    countries[country] = amount
+        return countries
+
+    def _of_others(self, asset: str, payer: str) -> list[tuple[str, int]]:
+        self._scope.meter.charge(FUEL_PER_ARRIVAL * len(self._totals.get(asset, ())))
+        own_country, own = self._own.get((asset, payer), ("", 0))
+        left = [
+            (country, total - own if country == own_country else total)
+            for country, total in self._totals.get(asset, {}).items()
+        ]
+        return [(country, total) for country, total in left if total]
 
 
 def _window(scope: Scope, key: bytes, day: int) -> WindowRow:

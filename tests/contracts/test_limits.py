@@ -312,6 +312,19 @@ def test_a_payment_across_banks_goes_through_a_corridor(desk: Desk) -> None:
     assert [across(101), across(100), across(1)] == ["limit_exceeded", "ok", "limit_exceeded"]
 
 
+def test_what_a_payer_sends_to_itself_goes_through_no_corridor(desk: Desk) -> None:
+    identify(desk, "ann", country="CH")
+    identify(desk, "bob", country="CH")
+    corridor(desk, "CH", "CH", day=100)
+    to_itself = [(USD, ANN, -500), (USD, "supply", 500), ("USD.baltic", "supply", -500), ("USD.baltic", ANN, 500)]
+    assert code_of(ledger.journal, desk.scope("ann", "alpine", "baltic"), to_itself, "move") == "ok"
+    with_bob = [(USD, ANN, -500), (USD, BOB, 101), (USD, ANN, 399)]
+    assert code_of(ledger.journal, desk.scope("ann"), with_bob, "payment") == "limit_exceeded"
+    with_bob = [(USD, ANN, -500), (USD, BOB, 100), (USD, ANN, 400)]
+    assert code_of(ledger.journal, desk.scope("ann"), with_bob, "payment") == "ok"
+    assert pay(desk, 1) == "limit_exceeded"
+
+
 def test_a_batch_counts_in_each_corridor_what_goes_there(desk: Desk) -> None:
     identify(desk, "ann", country="CH")
     identify(desk, "bob", country="FR")
