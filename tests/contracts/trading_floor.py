@@ -17,7 +17,7 @@ TRADERS = ("ann", "bob", "dan", "eve")
 ENDOWMENT = {BASE: 1_000, QUOTE: 10_000}
 """What each trader has to begin with."""
 
-CONTRACTS = ("accounts", "bank_money", "orders", "payments", "trades")
+CONTRACTS = ("accounts", "bank_money", "feedback", "orders", "payments", "trades")
 """What the floor needs of the library."""
 
 
@@ -41,8 +41,8 @@ class Floor:
     @classmethod
     def start(cls, tick: int = TICK, lot: int = LOT, sources: tuple[tuple[str, str], ...] = ()) -> "Floor":
         genesis = with_officials(genesis_state(sources, grants=()))
-        wanted = {*CONTRACTS, *(name for name, _ in sources)}
-        chain = Chain.start(replace(genesis, contracts=tuple(c for c in genesis.contracts if c.name in wanted)))
+        wanted = [row for row in genesis.contracts if row.name in CONTRACTS or (row.name, row.source) in sources]
+        chain = Chain.start(replace(genesis, contracts=tuple(wanted)))
         customers: list[Value] = [[key_of(name).public, SALT] for name in TRADERS]
         calls: list[tuple[str, str, list[Value]]] = [("accounts", "register", [customers])]
         for asset, amount in ENDOWMENT.items():
