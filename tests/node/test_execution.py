@@ -85,7 +85,7 @@ async def test_a_process_answers_what_inline_does(process: ProcessExecution, inb
     ]
     first = await process.read(reads.EVENTS, 0, None, 2, None, None, None)
     questions: list[tuple[Read[object], list[Value]]] = [
-        (reads.RECEIPT, [2, 1]),
+        (reads.RECEIPT, [bytes(32), 2, 1]),
         (reads.BLOCK, [2]),
         (reads.STATE_PROOF, [b"balance/nobody/USD"]),
         (reads.ACCOUNT, [ANN, None, 10]),
@@ -117,11 +117,11 @@ async def test_what_the_reads_say(process: ProcessExecution, inbox: Inbox) -> No
     older = await process.read(reads.HISTORY, ANN, history.next_cursor, 10)
     assert [entry.height for entry in older.entries] == [1]
     assert older.next_cursor is None
-    found = await process.read(reads.RECEIPT, 2, 0)
+    found = await process.read(reads.RECEIPT, payment.id, 2, 0)
     assert (found.height, found.receipt.transaction_id, found.receipt.code) == (2, payment.id, "ok")
     executed = [await inbox.next(), await inbox.next()][1]
     assert isinstance(executed, Executed)
-    proof = await process.read(reads.RECEIPT_PROOF, 2, 0)
+    proof = await process.read(reads.RECEIPT_PROOF, payment.id, 2, 0)
     leaf = proof.receipt.encode()
     merkle.verify_inclusion(executed.outcome.receipts_root, leaf, proof.index, proof.count, proof.proof)
     key = f"balance/{ANN}/USD.alpine".encode()
@@ -155,7 +155,8 @@ async def test_refusals_cross_with_their_reason(process: ProcessExecution) -> No
     assert (await refusal(process, reads.ACCOUNT, "hansat1wrong", None, 10)).startswith("bad_address")
     assert await refusal(process, reads.CONTRACTS, b"\xff", 10) == "malformed: not a cursor of this list"
     assert await refusal(process, reads.EVENTS, 0, b"x", 10, None, None, None) == "malformed: not a cursor of events"
-    assert await refusal(process, reads.RECEIPT_PROOF, 9, 0) == "unknown: there is no receipt 0 at height 9"
+    assert await refusal(process, reads.RECEIPT_PROOF, bytes(32), 9, 0) == "unknown: height 9 has not been executed"
+    assert await refusal(process, reads.RECEIPT, bytes(32), None, None) == "unknown: there is no receipt with that id"
     assert await refusal(process, reads.STATE_PROOF, bytes(70_000)) == "too_large: a state key has at most 65535 bytes"
     assert (
         await refusal(process, Read("none", SimulationFact, reads.SIMULATE.function))
@@ -262,7 +263,7 @@ NO_ANSWER = "The execution process sent what is no answer to what was asked"
         (HEADER.pack(1) + b"\xc1", f"{NO_ANSWER} (malformed: not msgpack)."),
         (frame(99, 0, None), f"{NO_ANSWER} (malformed: an answer out of turn)."),
         (frame(1, 3, None), f"{NO_ANSWER} (malformed: a reply of no known status)."),
-        (frame(1, 0, [1, 2]), f"{NO_ANSWER} (malformed: Executed has 3 fields)."),
+        (frame(1, 0, [1, 2]), f"{NO_ANSWER} (malformed: Executed has 7 fields)."),
         (frame(1, 1, ["unheard of", ""]), f"{NO_ANSWER} (malformed: a refusal for no known reason)."),
         (frame(1, 1, ["unknown", "x"]), f"{NO_ANSWER} (malformed: a decided block was refused: unknown: x)."),
         (frame(1, 2, "disk full"), "disk full"),

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from consensus.events import Halt
+from contracts.kernel import schedule
+from node import ceremony, verification
+from node.home import Home
 from node.seams import Failed
-from rpc.backend import EventFilter, Refused, Submitted, TransactionStatus
+from rpc.backend import Cause, EventFilter, Refused, Submitted, TransactionStatus
 from state import merkle
 from state.errors import Corrupt, Invalid, StorageFailure
 from state.proof import verify_proof
@@ -225,3 +228,58 @@ async def test_a_node_that_contradicts_a_certificate_halts_and_keeps_what_explai
     assert document["own"][4] == "00" * 32
     assert document["other"][0][4] == vote.state_root.hex()
     assert node.not_ready()[0] == "halted: its state root differs"
+
+
+REMINDER = """
+from hansa import action, ctx, emit, ledger, require
+
+@action
+def remind(text: str, due_ms: int) -> int:
+    return ledger.schedule("tell", text, due_ms, 100_000, 0, 0)
+
+@action
+def tell(text: str) -> None:
+    require(ctx.sender == ctx.contract, "not_by_itself")
+    emit("Told", text=text)
+"""
+
+
+async def test_a_scheduled_call_runs_by_itself_and_is_proven_like_a_transaction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = ceremony.read_library()
+    monkeypatch.setattr(ceremony, "read_library", lambda: {**library, "reminder": REMINDER})
+    network = await Network.start(tmp_path, execution="process", heartbeat_ms=60_000)
+    try:
+        alpina = network.nodes["alpina"]
+        due_ms = alpina.clock.now_ms() + 1_500
+        assert await network.settle(alpina, network.by_bank("alpina", "reminder", "remind", ["rent", due_ms])) == "ok"
+        identity = schedule.run_id(network.genesis.chain_id, 1, 1)
+        assert (await alpina.queries.transaction(identity)).status is TransactionStatus.UNKNOWN
+        for node in network.nodes.values():
+            await until(lambda node=node: node.queries._latest.time_ms >= due_ms, "the run")  # type: ignore[misc]
+            fact = await node.queries.transaction(identity)
+            assert (fact.status, fact.cause, fact.index) == (TransactionStatus.FINAL, Cause.SCHEDULE, 0)
+            assert fact.encoded is None
+            assert fact.block_time_ms is not None
+            assert fact.height is not None
+            assert due_ms <= fact.block_time_ms < due_ms + 3_000
+            block = await node.queries.block(fact.height)
+            assert (block.scheduled, block.block.entries) == ((identity,), ())
+            shown = await node.queries.receipt_proof(identity)
+            checkpoint = shown.certificate.vote
+            assert isinstance(checkpoint, Checkpoint)
+            assert checkpoint.height == fact.height
+            shown.certificate.check(network.genesis.validators(), network.genesis.chain_id)
+            leaf = shown.receipt.encode()
+            merkle.verify_inclusion(checkpoint.receipts_root, leaf, shown.index, shown.count, shown.proof)
+            page = await node.queries.events(1, None, 10, EventFilter(contract="reminder"))
+            assert [(entry.event.name, entry.cause, entry.transaction_id) for entry in page.events] == [
+                ("Told", Cause.SCHEDULE, identity)
+            ]
+            assert 'hansa_scheduled_runs_total{code="ok"} 1.0' in node.metrics.text().decode()
+            assert (await node.queries.contract_abi("reminder")).contract.paused is False
+    finally:
+        await network.stop()
+    found = verification.verify(Home(tmp_path / "borealis"), lambda height, last: None)
+    assert (found.transactions, found.failed) == (2, 0)
