@@ -10,15 +10,16 @@ An id executes at most once: that is for the chain's transaction index to see to
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 from contracts import invariants, records
 from contracts.deployed import Contracts
 from contracts.genesis_state import GenesisState, write_genesis
 from contracts.host import frozen_value, invoke
 from contracts.invariants import Broken
-from contracts.kernel import fees, members, pauses, schedule
+from contracts.kernel import fees, layout, members, pauses, schedule
 from contracts.kernel.codes import refuse
-from contracts.kernel.layout import Row, TariffRow
+from contracts.kernel.layout import AccountRow, Row, TariffRow
 from contracts.kernel.schedule import ScheduledCall
 from contracts.kernel.scope import EVENT_BYTES, Scope
 from contracts.language.faults import ContractError, OutOfFuel
@@ -63,6 +64,10 @@ class BlockResult:
     """How many of the receipts, the first ones, are of scheduled calls."""
     next_due_ms: int | None
     """When the first scheduled call that is pending now is to run; None if none is."""
+    quota: int
+    """Fuel that one member's customers have in a block, by the state now; 0 for no bound."""
+    payer_banks: tuple[tuple[str, str], ...]
+    """While there is a quota: who pays the fuel of the block's transactions, and whose customer that is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,10 +188,33 @@ class Executor:
         )
         rows[records.result_key(height)] = result.encode()
         next_due_ms = schedule.first_due_ms(overlay)
+        quota, payer_banks = self.quota(transactions, overlay)
         root = self._commit(height, block.digest, overlay, rows)
         return BlockResult(
-            height, block.digest, receipts, receipts_root, root, next_validators, fuel_used, runs, next_due_ms
+            height,
+            block.digest,
+            receipts,
+            receipts_root,
+            root,
+            next_validators,
+            fuel_used,
+            runs,
+            next_due_ms,
+            quota,
+            payer_banks,
         )
+
+    def quota(
+        self, transactions: Sequence[Transaction] = (), overlay: Overlay[Row] | None = None
+    ) -> tuple[int, tuple[tuple[str, str], ...]]:
+        """The quota in force, 0 for none; and, while there is one, who pays for these transactions, at which bank."""
+        overlay = self.overlay() if overlay is None else overlay
+        tariff = fees.tariff(overlay)
+        if tariff is None or not tariff[3]:
+            return 0, ()
+        payers = dict.fromkeys(item.body.fuel_payer or item.body.sender for item in transactions)
+        found = ((payer, overlay.get(layout.account_key(payer))) for payer in payers)
+        return tariff[3], tuple((payer, "" if row is None else cast(AccountRow, row)[0]) for payer, row in found)
 
     def next_due_ms(self) -> int | None:
         """When the first scheduled call that is pending is to run; None if none is."""

@@ -25,6 +25,7 @@ from node.journal import Journal
 from node.offences import BARRED_SECONDS, OFFENCES, Offences
 from node.pool import Pool
 from node.proposing import Pace, Proposer
+from node.quota import Quota
 from node.recording import Recorder
 from node.seams import Clock, Execution, Listener, Network, Verifier
 from node.serving import Server
@@ -62,6 +63,8 @@ class Parts:
     executed_height: int
     next_due_ms: int | None
     """When the first scheduled call is to run, by the state after that height; None if none is."""
+    quota: Quota
+    """What one member's customers have of a block, by that state."""
     kept_bodies: Sequence[Transaction]
     """As ``start.kept_bodies`` gives them."""
     clock: Clock
@@ -111,6 +114,7 @@ class Driver:
             parts.clock,
             self.timers,
             self._agenda,
+            parts.quota,
             lambda: self.delivery.undelivered == 0,
             self._propose,
         )
@@ -257,6 +261,7 @@ class Driver:
         self._executed_height = event.height
         outcome = event.outcome
         self._agenda.executed(block.header.timestamp_ms, event.next_due_ms)
+        self._parts.quota.executed(event.quota, event.payer_banks)
         self._chain.put_outcome(event.height, outcome)
         self._parts.validators.executed(event.height, outcome.validators)
         checkpoint = Checkpoint(

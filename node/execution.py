@@ -88,7 +88,7 @@ class InlineExecution:
 def opened_of(executor: Executor) -> Opened:
     """Where an executor's world stands."""
     world = executor.world
-    return Opened(world.height, world.block_digest, world.root, executor.next_due_ms())
+    return Opened(world.height, world.block_digest, world.root, executor.next_due_ms(), executor.quota()[0])
 
 
 def run_block(executor: Executor, block: Block, transactions: Sequence[Transaction]) -> Executed:
@@ -101,7 +101,13 @@ def run_block(executor: Executor, block: Block, transactions: Sequence[Transacti
         outcome = Outcome(result.state_root, result.receipts_root, result.next_validators)
         codes = [receipt.code for receipt in result.receipts]
         return Executed(
-            result.height, outcome, tuple(codes[result.runs :]), tuple(codes[: result.runs]), result.next_due_ms
+            result.height,
+            outcome,
+            tuple(codes[result.runs :]),
+            tuple(codes[: result.runs]),
+            result.next_due_ms,
+            result.quota,
+            result.payer_banks,
         )
     reads, height = Reads(executor), block.height
     noted = reads.result(height)
@@ -114,5 +120,6 @@ def run_block(executor: Executor, block: Block, transactions: Sequence[Transacti
     codes = [reads.receipt(height, index).code for index in range(noted.count)]
     outcome = Outcome(reads.state_root(height), noted.receipts_root, validators)
     # Of the newest state, which is at that height or ahead of it: what is said for the last of them holds.
-    next_due_ms = executor.next_due_ms()
-    return Executed(height, outcome, tuple(codes[noted.runs :]), tuple(codes[: noted.runs]), next_due_ms)
+    next_due_ms, (quota, payer_banks) = executor.next_due_ms(), executor.quota(transactions)
+    run_codes = tuple(codes[: noted.runs])
+    return Executed(height, outcome, tuple(codes[noted.runs :]), run_codes, next_due_ms, quota, payer_banks)

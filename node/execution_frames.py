@@ -58,6 +58,8 @@ class Opened:
     state_root: bytes
     next_due_ms: int | None
     """When the first scheduled call is to run; None if none is pending."""
+    quota: int = 0
+    """Fuel that one member's customers have in a block; 0 for no bound."""
 
 
 def frame(sequence: int, second: str | int, payload: Value) -> bytes:

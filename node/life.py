@@ -33,6 +33,7 @@ from node.opening import Opening, port_refused
 from node.pool import Pool, PoolLimits
 from node.proposing import Pace
 from node.queries import NodeQueries, Sources
+from node.quota import Quota
 from node.readings import readings
 from node.records import Recovered
 from node.runtime import AsyncClock, InlineVerifier, PeerLinks, open_journal, standing
@@ -103,7 +104,7 @@ class Node:
         self.history = ValidatorHistory(genesis.validators(), lag, self.chain)
         self.execution = await self._open_execution()
         self._closing.push_async_callback(self.execution.close)
-        executed_height, next_due_ms = await self._replay(recovered)
+        executed_height, next_due_ms, quota = await self._replay(recovered)
         self.chain.check_anchor()
         self.journal, journal_thread = open_journal(self._home.journal, self.inbox)
         self._closing.callback(self.journal.close)
@@ -128,6 +129,7 @@ class Node:
                 signer=signer,
                 executed_height=executed_height,
                 next_due_ms=next_due_ms,
+                quota=quota,
                 kept_bodies=start.kept_bodies(self.chain, recovered),
                 clock=self.clock,
                 network=self.links,
@@ -173,12 +175,12 @@ class Node:
         self._closing.push_async_callback(verifier.close)
         return verifier
 
-    async def _replay(self, recovered: Recovered) -> tuple[int, int | None]:
-        """Bring chain and world state to one height; that height, and when the next scheduled call is to run.
+    async def _replay(self, recovered: Recovered) -> tuple[int, int | None, Quota]:
+        """Bring chain and world state to one height; that height, when the next scheduled call is to run, the quota.
 
         :raises Corrupt: they contradict each other.
         """
-        next_due_ms = self.execution.opened.next_due_ms
+        next_due_ms, quota = self.execution.opened.next_due_ms, Quota(self.execution.opened.quota)
         replaying = start.replay(self.chain, recovered, self.history, self.execution.opened.height)
         try:
             block, transactions = next(replaying)
@@ -186,6 +188,7 @@ class Node:
                 noted = self.chain.outcome(block.height)
                 executed = await self.execution.replay(block, transactions)
                 outcome, next_due_ms = executed.outcome, executed.next_due_ms
+                quota.executed(executed.quota, executed.payer_banks)
                 if noted is not None and noted != outcome:
                     raise Corrupt(
                         f"Executing block {block.height} again gives another state than it gave before. Delete "
@@ -197,7 +200,7 @@ class Node:
                 block, transactions = replaying.send(outcome)
         except StopIteration as finished:
             height: int = finished.value
-            return height, next_due_ms
+            return height, next_due_ms, quota
 
     def _signer(self, recovered: Recovered, vote_key: KeyPair | None) -> Signer | None:
         return None if vote_key is None else Signer(vote_key, self._chain_id, self.journal, recovered)

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from node.quota import Allowance
 from state.errors import Invalid, Reason
 from state.transaction import Transaction
 
@@ -83,9 +84,18 @@ class Pool:
         heapq.heappush(self._expiries, (transaction.body.valid_until_ms, transaction.id))
 
     def take(
-        self, timestamp_ms: int, window_ms: int, count_max: int, bytes_max: int, fuel_max: int
+        self,
+        timestamp_ms: int,
+        window_ms: int,
+        count_max: int,
+        bytes_max: int,
+        fuel_max: int,
+        allowance: Allowance | None = None,
     ) -> list[Transaction]:
-        """The transactions that a block of that time may list, oldest first. They stay in the pool."""
+        """The transactions that a block of that time may list, oldest first. They stay in the pool.
+
+        One that the block has no room for keeps no other waiting.
+        """
         taken: list[Transaction] = []
         for transaction in self._transactions.values():
             if len(taken) == count_max:
@@ -94,6 +104,8 @@ class Pool:
             if not timestamp_ms <= body.valid_until_ms <= timestamp_ms + window_ms:
                 continue
             if len(transaction.encoded) > bytes_max or body.fuel_limit > fuel_max:
+                continue
+            if allowance is not None and not allowance.takes(body):
                 continue
             bytes_max -= len(transaction.encoded)
             fuel_max -= body.fuel_limit

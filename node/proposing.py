@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from consensus.events import ProposalReady, ProposalWanted
 from node.agenda import Agenda
 from node.pool import Pool
+from node.quota import Quota
 from node.seams import Clock
 from node.timers import Timers
 from state.block import Block, make_block
@@ -48,6 +49,7 @@ class Proposer:
         clock: Clock,
         timers: Timers,
         agenda: Agenda,
+        quota: Quota,
         is_settled: Callable[[], bool],
         propose: Callable[[ProposalReady], None],
     ) -> None:
@@ -59,6 +61,7 @@ class Proposer:
         self._clock = clock
         self._timers = timers
         self._agenda = agenda
+        self._quota = quota
         self._is_settled = is_settled
         self._propose = propose
         self._wanted: ProposalWanted | None = None
@@ -112,6 +115,7 @@ class Proposer:
             min(parameters.block_transactions_max, max(PROPOSED_WHOLE, len(self._pool) // 2)),
             parameters.block_bytes_max,
             parameters.block_fuel_max,
+            self._quota.allowance(),
         )
         return make_block(
             chain_id=self._chain_id,

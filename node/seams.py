@@ -96,6 +96,10 @@ class Executed:
     """Code of each run of a scheduled call, in the order in which they ran."""
     next_due_ms: int | None
     """When the next scheduled call is to run; None if none is pending."""
+    quota: int = 0
+    """Fuel that one member's customers have in a block; 0 for no bound."""
+    payer_banks: tuple[tuple[str, str], ...] = ()
+    """While there is a quota: who paid the fuel of the block's transactions, and whose customer that is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from node.execution import run_block
 from node.history import ValidatorHistory
 from node.pool import Pool
 from node.proposing import Pace
+from node.quota import Quota
 from node.records import Recovered
 from node.signer import Signer
 from scripts.simulation import birth
@@ -141,6 +142,7 @@ class Machine:
                 signer=signer,
                 executed_height=executed_height,
                 next_due_ms=self.executor.next_due_ms(),
+                quota=Quota(self.executor.quota()[0]),
                 kept_bodies=start.kept_bodies(self.chain, recovered),
                 clock=_Clock(self._timeline, self, post),
                 network=_Links(self, self._network, self._watcher),

@@ -9,6 +9,7 @@ from node import proposing
 from node.agenda import Agenda
 from node.pool import Pool
 from node.proposing import BUSY_PACE_MS, LOADED_PACE_MS, Pace, Proposer
+from node.quota import Quota
 from node.timers import Timers
 from state.digest import NO_DIGEST
 from state.transaction import Transaction
@@ -41,8 +42,18 @@ class Turn:
         self.made: list[tuple[int, list[bytes]]] = []
         self.proposals: list[ProposalReady] = []
         self.agenda = Agenda(self.clock, None, lambda: True)
+        self.quota = Quota()
         self.proposer = Proposer(
-            CHAIN_ID, PARAMETERS, PACE, self.pool, self.clock, self.timers, self.agenda, is_settled, self._propose
+            CHAIN_ID,
+            PARAMETERS,
+            PACE,
+            self.pool,
+            self.clock,
+            self.timers,
+            self.agenda,
+            self.quota,
+            is_settled,
+            self._propose,
         )
 
     def pass_ms(self, duration_ms: int) -> None:
