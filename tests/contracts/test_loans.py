@@ -576,14 +576,38 @@ def test_instalments_keep_to_business_days(office: Office) -> None:
     assert office.loan(loan)["status"] == "closed"
 
 
-def test_anybody_collects_what_the_schedule_parked(office: Office) -> None:
-    """A run may fail for a reason that no rule foresees; what is due is then collected by whoever asks."""
+def test_anybody_collects_what_the_schedule_parked() -> None:
+    """A run that fails, here for want of fuel, is parked; what is due is then collected by whoever asks."""
+    office = planted("RUN_FUEL = 300_000\nRUN_RETRIES = 24\n", "RUN_FUEL = 30_000\nRUN_RETRIES = 0\n")
     loan = office.lend(office.offer(), 6_000)
     due_day = office.ask("plan_left", loan)[0][0]
     assert office.code("bob", "collect", loan) == "not_due"
-    office.until(due_day)
-    assert office.loan(loan)["fallen"] == 1
+    assert [receipt.code for receipt in office.until(due_day).receipts] == ["out_of_fuel"]
+    assert office.block().runs == 0
+    office.ok("bob", "loans", "collect", loan)
+    assert (office.loan(loan)["fallen"], office.loan(loan)["overdue_day"]) == (1, 0)
     assert office.code("bob", "collect", loan) == "not_due"
+    assert office.until(office.ask("plan_left", loan)[0][0]).runs == 1
+
+
+def test_a_closed_loan_is_rated_by_its_borrower(office: Office) -> None:
+    loan = office.lend(office.offer(), 6_000)
+    rating: list[Value] = ["loans", loan, 5, "quick", b""]
+    assert office.call("ann", "feedback", "rate", *rating).code == "not_completed"
+    office.ok("ann", "loans", "prepay_all", loan)
+    assert office.call("bob", "feedback", "rate", *rating).code == "not_a_party"
+    assert office.call("alpine", "feedback", "rate", *rating).code == "own_service"
+    office.ok("ann", "feedback", "rate", *rating)
+
+
+def test_products_and_loans_are_listed_in_pages(office: Office) -> None:
+    for rate in (1, 2, 3):
+        office.offer(rate_ppm=rate)
+    assert [(number, found[4][2]) for number, found in office.ask("offers", 1, 10)] == [(2, 2), (3, 3)]
+    assert office.ask("product_info", 2)[:4] == ["alpine", address_of("alpine"), MONEY, True]
+    loans = [office.ok("ann", "loans", "apply", 1, 100, "") for _ in range(3)]
+    assert office.ask("loans_of", address_of("ann"), 1, 1) == loans[1:2]
+    assert office.ask("waiting", "alpine", 0, 2) == loans[:2]
 
 
 def test_what_a_run_costs(office: Office) -> None:
