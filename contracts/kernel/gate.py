@@ -60,7 +60,7 @@ def check_free(scope: Scope, legs: Sequence[Leg]) -> None:
         if asset != known:
             row: AssetRow = get(b"asset/" + asset.encode())  # type: ignore[assignment]
             known, flags, level = asset, row[4], row[5]
-            if (network_level := _level_min(scope)) > level:
+            if (network_level := level_min(scope)) > level:
                 level = network_level
         if address == SUPPLY:
             continue
@@ -160,7 +160,7 @@ def _check_identity(scope: Scope, asset: str, address: str, level: int, flags: i
     return None
 
 
-def _level_min(scope: Scope) -> int:
+def level_min(scope: Scope) -> int:
     """The level that the network asks for, whatever the asset does."""
     row: tuple[tuple[str, int], ...] | None = scope.overlay.get(layout.PARAMETERS)  # type: ignore[assignment]
     if row is None:

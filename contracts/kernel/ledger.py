@@ -15,9 +15,28 @@ from typing import cast
 
 from contracts.kernel import assets, balances, expiry, gate, layout
 from contracts.kernel.codes import refuse
-from contracts.kernel.layout import EMPTY_BALANCE, EXPIRED, OPEN, SUPPLY, AssetRow, BalanceRow, HoldRow, Leg
+from contracts.kernel.layout import (
+    ASSET_UNDER_ORDER,
+    EMPTY_BALANCE,
+    EXPIRED,
+    IDENTIFIED,
+    JURISDICTIONS,
+    LIMITED,
+    OPEN,
+    SUPPLY,
+    UNDER_ORDER,
+    AccountRow,
+    AssetRow,
+    BalanceRow,
+    HoldRow,
+    Leg,
+)
 from contracts.kernel.scope import EVENT_BYTES, LEG_BYTES, Scope
 from state.codec import INT_MAX
+
+ACCOUNT_BITS = 8
+GATED = UNDER_ORDER | IDENTIFIED | (ASSET_UNDER_ORDER | LIMITED | JURISDICTIONS) << ACCOUNT_BITS
+"""Bits of accounts, and above them of assets, for which the gate has something to look at."""
 
 Moves = dict[tuple[str, str], tuple[int, int]]
 """(address, asset) → change of available, change of held."""
@@ -70,7 +89,7 @@ def admit(scope: Scope, legs: Sequence[Leg], moves: Moves, minted: dict[str, int
     :raises ContractError: with a code of the kernel's.
     """
     sums: dict[str, int] = {}
-    repeats = False
+    repeats, marks, get = False, 0, scope.overlay.get
     for asset, address, change in legs:
         if type(change) is not int or not 0 < abs(change) <= INT_MAX:
             refuse("amount_out_of_range")
@@ -85,15 +104,19 @@ def admit(scope: Scope, legs: Sequence[Leg], moves: Moves, minted: dict[str, int
         else:
             moves[place] = (before[0] + change, 0)
             repeats = True
-        if change < 0:
-            if not scope.agrees(address):
-                refuse("debit_unauthorised", f"{address} has not agreed to the debit")
-        else:
-            scope.account(address)
-    overlay = scope.overlay
+        account: AccountRow | None = get(b"account/" + address.encode())  # type: ignore[assignment]
+        if account is None:
+            refuse("unknown_account", f"no account has the address {address[:96]}")
+        marks |= account[3]
+        if change < 0 and not scope.agrees(address, account):
+            refuse("debit_unauthorised", f"{address} has not agreed to the debit")
+    level = gate.level_min(scope)
     for asset, total in sums.items():
-        if overlay.get(layout.asset_key(asset)) is None:
+        kind: AssetRow | None = get(b"asset/" + asset.encode())  # type: ignore[assignment]
+        if kind is None:
             refuse("unknown_asset", f"no asset has the id {asset[:64]}")
+        marks |= kind[4] << ACCOUNT_BITS
+        level |= kind[5]
         if total:
             refuse("unbalanced", f"the legs in {asset} sum to {total}, not to zero")
     for asset in minted:
@@ -102,7 +125,8 @@ def admit(scope: Scope, legs: Sequence[Leg], moves: Moves, minted: dict[str, int
     if repeats:
         credited = {(address, asset) for asset, address, change in legs if change > 0}
         check_funded(scope, legs, credited, {})
-    gate.check_free(scope, legs)
+    if level or marks & GATED:
+        gate.check_free(scope, legs)
 
 
 def check_funded(

@@ -171,15 +171,15 @@ class Scope:
         if met is not None and not self.acts_as:
             self.retired[address] = met
 
-    def agrees(self, address: str) -> bool:
-        """Whether the account agrees to what the running contract does with it.
+    def agrees(self, address: str, row: AccountRow | None = None) -> bool:
+        """Whether the account, of that row if it is read already, agrees to what the running contract does with it.
 
         :raises ContractError: unknown_account.
         """
         if len(self.running) <= 1 and self.agreed.get(address):
             return True
         contract = self.contract
-        owner = self.account(address)[2]
+        owner = (row or self.account(address))[2]
         if owner:
             return owner == contract
         if contract and self.overlay.get(layout.grant_key(address, contract)) is not None:
