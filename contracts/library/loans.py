@@ -249,7 +249,7 @@ def apply(product: int, principal: Amount, reference: str) -> str:
     require(offered.is_open, "product_closed", f"product {product} takes no more applications")
     require(len(reference) <= REFERENCE_CHARS_MAX, "bad_reference", "a reference has at most 140 letters")
     require(
-        ledger.account_bank(ctx.sender) == offered.bank and ledger.member_of(ctx.sender) == "",
+        ledger.account_bank(ctx.caller) == offered.bank and ledger.member_of(ctx.caller) == "",
         "not_a_customer",
         "a bank lends to its own customers",
     )
@@ -258,14 +258,14 @@ def apply(product: int, principal: Amount, reference: str) -> str:
         "bad_principal",
         f"product {product} lends from {terms.principal_min} to {terms.principal_max}",
     )
-    check_risk(terms, ctx.sender)
+    check_risk(terms, ctx.caller)
     number = loan_count.get() + 1
     loan_count.set(number)
     loan = str(number)
-    loans[loan] = Loan(product, ctx.sender, offered.bank, APPLIED, principal, reference)
-    loans_by_borrower[ctx.sender, number] = loan
-    applications[offered.bank, number] = ctx.sender
-    emit("Applied", loan=loan, product=product, borrower=ctx.sender, principal=principal)
+    loans[loan] = Loan(product, ctx.caller, offered.bank, APPLIED, principal, reference)
+    loans_by_borrower[ctx.caller, number] = loan
+    applications[offered.bank, number] = ctx.caller
+    emit("Applied", loan=loan, product=product, borrower=ctx.caller, principal=principal)
     return loan
 
 
@@ -309,11 +309,11 @@ def accept(loan: str) -> None:
     require(ctx.time_ms < row.expires_ms, "lapsed", "the approval has lapsed")
     product = find_product(row.product)
     terms = product.terms
-    if not ledger.has_grant(ctx.sender, NAME):
-        ledger.grant(ctx.sender, NAME)
+    if not ledger.has_grant(ctx.caller, NAME):
+        ledger.grant(ctx.caller, NAME)
     if terms.collateral is not None:
         row.pledged = Amount(mul_div(row.principal, terms.collateral_ppm, MILLION, "ceiling"))
-        row.hold = ledger.hold(terms.collateral, ctx.sender, row.pledged, product.lender, 0, "collateral", loan)
+        row.hold = ledger.hold(terms.collateral, ctx.caller, row.pledged, product.lender, 0, "collateral", loan)
         count_pledge(terms.collateral, row.pledged)
     row.status = ACCEPTED
     loans[loan] = row
@@ -378,7 +378,7 @@ def disburse(loan: str) -> None:
 @action
 def fall_due(loan: str) -> None:
     """What the schedule calls: the offer lapses, or an instalment falls due and is collected."""
-    require(ctx.sender == ctx.contract, "not_the_schedule", "the schedule calls this; anybody may call collect")
+    require(ctx.caller == ctx.contract, "not_the_schedule", "the schedule calls this; anybody may call collect")
     row = find(loan)
     row.call = 0
     if row.status in (APPROVED, ACCEPTED):
@@ -408,7 +408,7 @@ def repay(loan: str, amount: Amount) -> None:
     accrue_arrears(row, product, today())
     owed = due_of(row)
     require(0 < amount <= owed, "bad_amount", f"{owed} are due")
-    pay_due(row, loan, product, ctx.sender, amount)
+    pay_due(row, loan, product, ctx.caller, amount)
     finish(row, loan, product)
 
 
@@ -989,7 +989,7 @@ def of_bank(loan: str, status: str) -> Loan:
 
 def of_borrower(loan: str) -> Loan:
     row = find(loan)
-    require(row.borrower == ctx.sender, "not_the_borrower", "only the borrower does that")
+    require(row.borrower == ctx.caller, "not_the_borrower", "only the borrower does that")
     return row
 
 
@@ -998,7 +998,7 @@ def require_status(row: Loan, loan: str, status: str) -> None:
 
 
 def own_bank() -> str:
-    bank = ledger.member_of(ctx.sender)
+    bank = ledger.member_of(ctx.caller)
     require(bank != "" and ledger.member_role(bank) == "bank", "not_a_bank", "the sender is no bank's own account")
     return bank
 

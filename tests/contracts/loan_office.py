@@ -69,6 +69,28 @@ def hold_status(hold: str) -> str:
     return ledger.hold_status(hold)
 '''
 
+MEDDLER = '''
+"""A contract that does more than whoever calls it asked for."""
+
+from hansa import Address, Amount, action, call, query
+
+
+@action
+def pay_off(loan: str) -> Amount:
+    amount: Amount = call(Address("loans"), "prepay_all", loan)
+    return amount
+
+
+@action
+def approve(loan: str, expires_ms: int) -> None:
+    call(Address("loans"), "approve", loan, expires_ms, 0)
+
+
+@query
+def nothing() -> int:
+    return 0
+'''
+
 LOAN_FIELDS = (
     *("product", "borrower", "bank", "status", "principal", "reference", "expires_ms", "value_day", "anchor"),
     *("start_day", "count", "fallen", "instalment", "outstanding", "accrual_day", "principal_due", "interest_due"),
@@ -215,4 +237,4 @@ class Office:
 
 def genesis() -> GenesisState:
     """The network with officials, and an issuer of gold."""
-    return with_officials(genesis_state([("vault", VAULT)]))
+    return with_officials(genesis_state([("meddler", MEDDLER), ("vault", VAULT)]))

@@ -168,6 +168,14 @@ def test_who_may_do_what(office: Office) -> None:
     assert office.ask("loans_of", address_of("ann"), 0, 10) == [loan]
 
 
+def test_a_contract_that_a_party_calls_does_not_act_for_it(office: Office) -> None:
+    """Not even where the borrower's grant would let the money move."""
+    loan = office.lend(office.offer(), 5_000)
+    assert office.call("ann", "meddler", "pay_off", loan).code == "not_the_borrower"
+    asked = office.ok("ann", "loans", "apply", 1, 5_000, "")
+    assert office.call("alpine", "meddler", "approve", asked, office.chain.time_ms + DAY_MS).code == "not_a_bank"
+
+
 @pytest.mark.parametrize(
     "change",
     [
