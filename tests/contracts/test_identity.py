@@ -367,3 +367,32 @@ def test_a_verification_ends_by_the_blocks_time_alone(chain: Chain) -> None:
     assert (pay(until - 1), pay(until)) == ("ok", "identity_expired")
     assert chain.send("alpine", ("identity", "verify", [ANN, 1, until + YEAR_MS, "CH", "low"])) == "ok"
     assert pay(until + 5_000) == "ok"
+
+
+def _story(actors: str) -> None:
+    """Registered, verified, suspended by the regulator; then whoever is named tries to end that, by every way."""
+    machine = Life()
+    machine.begin()
+    for step, actor in (("submit", "alpine"), ("verify", "alpine"), ("suspend", REGULATOR)):
+        machine.act(step, actor)
+    for step in ("resume", "verify", "submit", "revoke", "suspend"):
+        machine.act(step, actors)
+        machine.the_row_is_what_was_said()
+
+
+def test_planted_a_bank_that_takes_back_a_regulators_word_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    _story("alpine")
+    monkeypatch.setattr(identity, "_check_regulators_word", lambda row, word: None)
+    with pytest.raises(AssertionError, match="a regulator's word stands"):
+        _story("alpine")
+
+
+def test_planted_a_kernel_that_asks_nobody_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Life()
+    machine.begin()
+    machine.act("submit", "alpine")
+    machine.act("verify", "baltic")
+    machine.the_row_is_what_was_said()
+    monkeypatch.setattr(identity, "_check_member_agrees", lambda scope, member: None)
+    with pytest.raises(AssertionError):
+        machine.act("verify", "baltic")

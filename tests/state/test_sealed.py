@@ -422,3 +422,36 @@ def test_libsodium_itself_refuses_another_nonce() -> None:
     key = sealed.unwrap_key(header_of(record).context, record.wraps[0], SECRETS["alpine"])
     with pytest.raises(CryptoError):
         bindings.crypto_aead_xchacha20poly1305_ietf_decrypt(record.ciphertext, b"", bytes(24), key)
+
+
+@pytest.mark.parametrize(
+    ("plant", "caught_by"),
+    [
+        (("_wrap_header", lambda context, member, number: b""), {"member": "watch"}),
+        (("_wrap_header", lambda context, member, number: context), {"number": 4}),
+    ],
+)
+def test_planted_a_wrap_that_is_not_bound_opens_for_another(
+    monkeypatch: pytest.MonkeyPatch, plant: tuple[str, Any], caught_by: dict[str, Any]
+) -> None:
+    """What ``test_a_wrap_is_for_one_member_key_and_record`` holds against: it would fail under either."""
+    monkeypatch.setattr(sealed, *plant)
+    record = made()
+    assert opened(record, replace(record.wraps[0], **caught_by), SECRETS["alpine"])
+
+
+def test_planted_data_that_is_not_bound_opens_under_other_commitments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The data's header alone would already tell a record whose commitments were exchanged."""
+    record = made()
+    key = sealed.unwrap_key(header_of(record).context, record.wraps[0], SECRETS["alpine"])
+    fewer = record.commitments[:2]
+
+    def told() -> str:
+        with pytest.raises(Invalid) as caught:
+            sealed.open_record(header_of(record), fewer, record.ciphertext, key)
+        return caught.value.detail
+
+    assert told() == "the data does not open with the key that was wrapped"
+    monkeypatch.setattr(sealed, "_data_header", lambda context, commitments: b"")
+    record = made()
+    assert told() == "the data opens, but its attributes are not those that the record commits to"
