@@ -11,9 +11,11 @@ from pathlib import Path
 
 import click
 
+from node.cli_account import account
 from node.cli_contract import contract
 from node.cli_devnet import devnet
 from node.cli_genesis import genesis, init, testnet
+from node.cli_gov import gov
 from node.cli_identity import identity
 from node.cli_inspect import start, status, verify
 from node.cli_settings import Exit, Settings, example, options
@@ -39,7 +41,9 @@ def hansa(context: click.Context, url: str | None, home_path: Path | None, is_js
     context.obj = Settings(url, home_path, is_json)
 
 
-for member in (init, genesis, testnet, devnet, start, status, wallet, identity, statement, contract, verify):
+GROUPS = (init, genesis, testnet, devnet, start, status, wallet, account, identity, gov, statement, contract, verify)
+
+for member in GROUPS:
     hansa.add_command(member)
 
 

@@ -47,14 +47,23 @@ def wallet() -> None:
 
 @wallet.command(epilog=example("hansa wallet new alice --home ~/wallets"))
 @click.argument("name")
+@click.option("--for", "speaks_for", metavar="ADDRESS", help="An account to which the key is to be given.")
 @click.option("--prefix", help="Prefix of the network's addresses.  [default: of the home's genesis, else hansa]")
 @click.option("--passphrase-file", type=FILE, help="Seals the key; mode 0600.")
 @command
-def new(settings: Settings, name: str, prefix: str | None, passphrase_file: Path | None) -> None:
-    """Make a key and its account. The account's bank opens it, from the public key and the salt shown here."""
+def new(
+    settings: Settings, name: str, speaks_for: str | None, prefix: str | None, passphrase_file: Path | None
+) -> None:
+    """Make a key and its account. The account's bank opens it, from the public key and the salt shown here.
+
+    With --for the key is for an account that is there already: its bank recovers it, or its keys are rotated.
+    """
     passphrase = settings.passphrase(passphrase_file)
-    made = accounts.create(settings.home, name, prefix or accounts.prefix_of(settings.home), passphrase)
+    prefix = prefix or (speaks_for.partition("1")[0] if speaks_for else accounts.prefix_of(settings.home))
+    made = accounts.create(settings.home, name, prefix, passphrase, speaks_for=speaks_for)
     then = "Your bank opens the account: hansa wallet call accounts register …"
+    if speaks_for is not None:
+        then = f"The key speaks for {speaks_for} once that account has it: hansa account recover … --key …"
     settings.answer(_public(made), [*_lines(made), then])
 
 

@@ -1,7 +1,9 @@
 """A wallet's accounts: keys at rest under a home, and the addresses that follow from them.
 
     HOME/wallets/<name>.key     the private key, as node.keystore keeps keys
-    HOME/wallets/<name>.json    public key, salt and address: what the account's bank is told
+    HOME/wallets/<name>.json    public key, salt and address: what the account's bank is told; ``speaks_for`` names
+                                another account to which the key was given, by rotation or by recovery
+    HOME/wallets/<name>.….next  the key that follows it, while a rotation is under way
 
 A node's home also holds the account of its member, whose key and salt the ceremony made; here its name is ``member``.
 """
@@ -22,7 +24,7 @@ from genesis.ceremony import read_member
 from node.ceremony import PUBLIC_FILE_MODE, read_genesis
 from node.home import Home
 from node.keystore import Cost, Passphrase, Purpose, generate, read_key, write_key, write_new_file
-from state.address import SALT_BYTES, account_address
+from state.address import SALT_BYTES, account_address, decode_address
 from state.codec import INT_MAX, Value
 from state.errors import Invalid, Reason
 from state.keys import PUBLIC_KEY_BYTES, KeyPair
@@ -61,11 +63,17 @@ class WalletAccount:
 
 
 def create(
-    home: Home, name: str, prefix: str, passphrase: Passphrase | None, cost: Cost | None = None
+    home: Home,
+    name: str,
+    prefix: str,
+    passphrase: Passphrase | None,
+    cost: Cost | None = None,
+    speaks_for: str | None = None,
 ) -> WalletAccount:
     """Make a key and the account that it speaks for.
 
     :param cost: of one guess at the passphrase, None for the usual.
+    :param speaks_for: address of an account that is there already, to which the key will be given.
     :raises Invalid: MALFORMED or DUPLICATE.
     """
     _check_name(name)
@@ -73,18 +81,35 @@ def create(
         raise Invalid(Reason.MALFORMED, f"{MEMBER} is the name of a member's own account: choose another")
     folder = _folder(home)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    pair, salt = generate(), utils.random(SALT_BYTES)
-    address = account_address(prefix, Policy.of_key(pair.public).encode(), salt)
-    public = {
-        "format": ACCOUNT_VERSION,
-        "address": address,
-        "address_prefix": prefix,
-        "public_key": "0x" + pair.public.hex(),
-        "salt": "0x" + salt.hex(),
-    }
-    write_key(folder / f"{name}.key", pair, Purpose.ACCOUNT, passphrase, cost)
-    write_new_file(folder / f"{name}.json", (json.dumps(public, indent=2) + "\n").encode(), PUBLIC_FILE_MODE)
-    return WalletAccount(name, address, pair.public, salt, folder / f"{name}.key")
+    key_file, public_file = folder / f"{name}.key", folder / f"{name}.json"
+    return _make(key_file, public_file, name, prefix, passphrase, cost, speaks_for)
+
+
+def start_rotation(
+    home: Home, account: WalletAccount, passphrase: Passphrase | None, cost: Cost | None = None
+) -> WalletAccount:
+    """Make the key that is to follow the account's present one, or find it again, beside it.
+
+    :raises Invalid: MALFORMED for a member's own account, whose key the ceremony made.
+    """
+    if account.name == MEMBER:
+        raise Invalid(Reason.MALFORMED, "a member's own account is given its new keys by --key")
+    key_file, public_file = _following(home, account.name)
+    if public_file.exists():
+        return _read(public_file, account.name, key_file if key_file.exists() else account.key_file)
+    key_file.unlink(missing_ok=True)  # of a start that was interrupted: nobody knows it
+    prefix = account.address.partition("1")[0]
+    return _make(key_file, public_file, account.name, prefix, passphrase, cost, account.address)
+
+
+def finish_rotation(home: Home, account: WalletAccount) -> None:
+    """The chain knows the new key: it takes the old one's place here, which is kept as ``<name>.key.retired``."""
+    key_file, public_file = _following(home, account.name)
+    if key_file.exists():
+        if account.key_file.exists():
+            account.key_file.replace(account.key_file.with_suffix(".key.retired"))
+        key_file.replace(account.key_file)
+    public_file.replace(_folder(home) / f"{account.name}.json")
 
 
 def accounts(home: Home) -> list[WalletAccount]:
@@ -103,21 +128,9 @@ def find(home: Home, name: str) -> WalletAccount:
             raise Invalid(Reason.UNKNOWN, detail)
         return _member(home)
     path = _folder(home) / f"{name}.json"
-    try:
-        text = path.read_text(encoding="utf-8")[:ACCOUNT_CHARS_MAX]
-    except OSError:
-        raise Invalid(Reason.UNKNOWN, f"there is no account {name!r} in {home.path}: hansa wallet new {name}") from None
-    try:
-        document = json.loads(text)
-        public, salt = _hexadecimal(document["public_key"]), _hexadecimal(document["salt"])
-        prefix, address = document["address_prefix"], document["address"]
-        whole = document["format"] == ACCOUNT_VERSION and len(public) == PUBLIC_KEY_BYTES and len(salt) == SALT_BYTES
-        whole = whole and account_address(prefix, Policy.of_key(public).encode(), salt) == address
-    except (ValueError, KeyError, TypeError, AttributeError):
-        whole = False
-    if not whole:
-        raise Invalid(Reason.MALFORMED, f"{path} is damaged: restore it from your backup")
-    return WalletAccount(name, address, public, salt, path.with_suffix(".key"))
+    if not path.exists():
+        raise Invalid(Reason.UNKNOWN, f"there is no account {name!r} in {home.path}: hansa wallet new {name}")
+    return _read(path, name, path.with_suffix(".key"))
 
 
 def prefix_of(home: Home) -> str:
@@ -167,6 +180,54 @@ def arguments_of(source: str, method: str, text: str) -> list[Value]:
     except ContractError as error:
         raise Invalid(Reason.MALFORMED, f"the arguments do not fit {method}({takes}): {error.message}") from None
     return list(values)
+
+
+def _following(home: Home, name: str) -> tuple[Path, Path]:
+    """Where the key and the public file of a rotation that is under way stand."""
+    return _folder(home) / f"{name}.key.next", _folder(home) / f"{name}.json.next"
+
+
+def _make(
+    key_file: Path,
+    public_file: Path,
+    name: str,
+    prefix: str,
+    passphrase: Passphrase | None,
+    cost: Cost | None,
+    speaks_for: str | None,
+) -> WalletAccount:
+    pair, salt = generate(), utils.random(SALT_BYTES)
+    address = account_address(prefix, Policy.of_key(pair.public).encode(), salt)
+    public = {
+        "format": ACCOUNT_VERSION,
+        "address": address,
+        "address_prefix": prefix,
+        "public_key": "0x" + pair.public.hex(),
+        "salt": "0x" + salt.hex(),
+        **({} if speaks_for is None else {"speaks_for": speaks_for}),
+    }
+    if speaks_for is not None:
+        decode_address(prefix, speaks_for)
+    write_key(key_file, pair, Purpose.ACCOUNT, passphrase, cost)
+    write_new_file(public_file, (json.dumps(public, indent=2) + "\n").encode(), PUBLIC_FILE_MODE)
+    return WalletAccount(name, speaks_for or address, pair.public, salt, key_file)
+
+
+def _read(path: Path, name: str, key_file: Path) -> WalletAccount:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8")[:ACCOUNT_CHARS_MAX])
+        public, salt = _hexadecimal(document["public_key"]), _hexadecimal(document["salt"])
+        prefix, address = document["address_prefix"], document["address"]
+        whole = document["format"] == ACCOUNT_VERSION and len(public) == PUBLIC_KEY_BYTES and len(salt) == SALT_BYTES
+        whole = whole and account_address(prefix, Policy.of_key(public).encode(), salt) == address
+        if "speaks_for" in document:
+            address = document["speaks_for"]
+            decode_address(prefix, address)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, Invalid):
+        whole = False
+    if not whole:
+        raise Invalid(Reason.MALFORMED, f"{path} is damaged: restore it from your backup")
+    return WalletAccount(name, address, public, salt, key_file)
 
 
 def _member(home: Home) -> WalletAccount:

@@ -1,0 +1,143 @@
+"""``hansa gov``: what the members move and vote."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from contracts.kernel.votes import SUBJECTS
+from node.cli_settings import Settings, columns, command, example, rows
+from node.cli_wallet import send_call, signing_options
+from rpc.client import SyncClient
+from state.codec import INT_MAX, Value
+from state.errors import Invalid, Reason
+from state.transaction import Call
+
+CONTRACT = "governance"
+
+HOUR_MS = 3_600_000
+HOURS_MAX = 30 * 24
+
+
+@click.group(
+    epilog=example(
+        "hansa gov propose fee USD 5 1000 --home alpina", "hansa gov vote 65…7a.0 yes --home borealis", "hansa gov show"
+    )
+)
+def gov() -> None:
+    """Motions of the members: the fee, the quota, and paused contracts."""
+
+
+@gov.command(
+    epilog=example(
+        "hansa gov propose fee USD 5 1000 --home alpina",
+        "hansa gov propose quota 500000000 --home alpina",
+        "hansa gov propose resume loans --home alpina",
+    )
+)
+@click.argument("subject", type=click.Choice(list(SUBJECTS)))
+@click.argument("values", nargs=-1)
+@click.option("--hours", type=click.IntRange(1, HOURS_MAX), default=72, show_default=True, help="Until it expires.")
+@signing_options
+@command
+def propose(
+    settings: Settings,
+    subject: str,
+    values: tuple[str, ...],
+    hours: int,
+    sender: str,
+    passphrase_file: Path | None,
+    timeout: int,
+) -> int:
+    """Put a motion to the vote, with this member's vote for it. The answer is the motion's id.
+
+    \b
+    fee CURRENCY BASE PER_MILLION   minor units for each transaction, and for each million units of its fuel
+    quota FUEL                      what one member's customers have in a block; 0 for no bound
+    resume CONTRACT                 let a paused contract go on
+    """
+    known = SUBJECTS[subject]
+    names = (*known.texts, *known.numbers)
+    if len(values) != len(names):
+        raise Invalid(Reason.MALFORMED, f"{subject} takes {' '.join(names).upper()}")
+    texts: list[Value] = list(values[: len(known.texts)])
+    numbers: list[Value] = [_number(text) for text in values[len(known.texts) :]]
+    expires_ms = time.time_ns() // 1_000_000 + hours * HOUR_MS
+    return _send(settings, sender, passphrase_file, timeout, "propose", [subject, texts, numbers, expires_ms])
+
+
+@gov.command(epilog=example("hansa gov vote 65…7a.0 yes --home borealis"))
+@click.argument("motion")
+@click.argument("word", type=click.Choice(["yes", "no"]))
+@signing_options
+@command
+def vote(
+    settings: Settings, motion: str, word: str, sender: str, passphrase_file: Path | None, timeout: int
+) -> int:
+    """Vote on a motion, once. The answer is its status after the vote."""
+    return _send(settings, sender, passphrase_file, timeout, "vote", [motion, word == "yes"])
+
+
+@gov.command(epilog=example("hansa gov show", "hansa gov show 65…7a.0"))
+@click.argument("motion", required=False)
+@command
+def show(settings: Settings, motion: str | None) -> None:
+    """What is in force and what is open; or one motion and its votes."""
+    with SyncClient([settings.node_url]) as client:
+        if motion is not None:
+            document = _motion(client, motion)
+            settings.answer(document, rows([(name, _shown(value)) for name, value in document.items()]))
+            return
+        found: Any = client.contract_query(CONTRACT, "tariff", []).result
+        opened: Any = client.contract_query(CONTRACT, "open_motions", []).result
+        motions = [_motion(client, name) for name in opened]
+    currency, base, per_million, quota = found
+    fee = {"currency": currency, "base": base, "per_million": per_million}
+    told = "none" if base == per_million == "0" else f"{base} and {per_million} a million units of fuel, {currency}"
+    lines = rows([("fee", told), ("quota", "none" if quota == "0" else quota)])
+    if motions:
+        lines.append("")
+        body = [
+            (entry["motion"], entry["subject"], _shown(entry["arguments"]), f"{len(entry['votes'])}/{entry['voters']}")
+            for entry in motions
+        ]
+        lines += columns(("motion", "subject", "arguments", "votes"), body)
+    settings.answer({"fee": fee, "quota": quota, "motions": motions}, lines)
+
+
+def _send(
+    settings: Settings, sender: str, passphrase_file: Path | None, timeout: int, method: str, arguments: list[Value]
+) -> int:
+    def make(client: SyncClient) -> Call:
+        return Call(CONTRACT, client.contract_abi(CONTRACT).contract.interface, method, arguments)
+
+    return send_call(settings, sender, passphrase_file, timeout, make)
+
+
+def _number(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 19 or int(text) > INT_MAX:
+        raise Invalid(Reason.MALFORMED, f"{text!r} is no whole number below 2^63")
+    return int(text)
+
+
+def _motion(client: SyncClient, motion: str) -> dict[str, Any]:
+    found: Any = client.contract_query(CONTRACT, "show", [motion]).result
+    subject, texts, numbers, member, expires_ms, status, votes, voters = found
+    known = SUBJECTS.get(subject)
+    names = (*known.texts, *known.numbers) if known else ()
+    return {
+        "motion": motion,
+        "subject": subject,
+        "arguments": dict(zip(names, [*texts, *numbers], strict=False)),
+        "moved_by": member,
+        "expires_ms": expires_ms,
+        "status": status,
+        "votes": [{"member": voter, "agrees": agrees} for voter, agrees in votes],
+        "voters": voters,
+    }
+
+
+def _shown(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
