@@ -7,6 +7,7 @@ A row is (name, setup, statement). The statement is repeated in a loop after the
 from typing import Final
 
 from contracts.trial import address_of
+from state import sealed
 
 Row = tuple[str, str, str]
 
@@ -68,6 +69,25 @@ _LIST = 'xs = [3, 1, 2]\nms = list(range(100))\nls = list(range(5_000))\nts = [(
 _DICT = 'd = {"a": 1, "b": 2}\nm = {str(n): n for n in range(100)}\ni = {n: n for n in range(1_000)}'
 _BYTES = 'b = b"abcdefgh"\nl = b"abcdefgh" * 2_000'
 _ORDER = 'o = Order("ann", 5)\np = Order("ann", 5)'
+
+_PUBLIC = sealed.public_of(bytes(32))
+_RECORD = sealed.seal(
+    bytes(32),
+    "identity",
+    "alpine",
+    address_of("ann"),
+    [("given_names", "Ann")],
+    [sealed.Reader("alpine", 0, _PUBLIC)],
+    bytes(sealed.entropy_bytes(1)),
+)
+_KEY = f'k = from_hex("{_PUBLIC.hex()}")'
+_REGISTERED = f"""{_KEY}
+ledger.publish_reading_keys("alpine", [k])
+ledger.publish_reading_keys("alpine", [k])
+r = ledger.seal("identity", "alpine", ANN, from_hex("{_RECORD.encode().hex()}"))
+ledger.submit_identity(ANN, r)
+ledger.verify_identity(ANN, 1, ctx.time_ms + 1_000, "CH", "low")"""
+"""Ann's identity, verified."""
 
 ROWS: Final[tuple[Row, ...]] = (
     ("pass", "", "pass"),
@@ -319,6 +339,25 @@ ROWS: Final[tuple[Row, ...]] = (
     ("ledger.asset_info", "", "x = ledger.asset_info(USD)"),
     ("ledger.bank_money", "", 'x = ledger.bank_money("alpine", "USD")'),
     ("ledger.settlement_money", "", 'x = ledger.settlement_money("USD")'),
+    (
+        "ledger.submit_identity, request_information, revoke_identity",
+        _REGISTERED,
+        'ledger.submit_identity(ANN, r)\nledger.request_information(ANN, "x")\nledger.revoke_identity(ANN, "x")',
+    ),
+    ("ledger.verify_identity", _REGISTERED, 'ledger.verify_identity(ANN, 1, ctx.time_ms + 1_000, "CH", "low")'),
+    (
+        "ledger.suspend_identity, resume_identity",
+        _REGISTERED,
+        'ledger.suspend_identity(ANN, "x")\nledger.resume_identity(ANN, "x")',
+    ),
+    ("ledger.identity_of", _REGISTERED, "x = ledger.identity_of(ANN)"),
+    ("ledger.identity_record", _REGISTERED, "x = ledger.identity_record(ANN)"),
+    ("ledger.publish_reading_keys", _KEY, 'x = ledger.publish_reading_keys("alpine", [k])'),
+    ("ledger.reading_keys", _REGISTERED, 'x = ledger.reading_keys("alpine")'),
+    ("ledger.reading_key_count", _REGISTERED, 'x = ledger.reading_key_count("alpine")'),
+    ("ledger.record_info", _REGISTERED, "x = ledger.record_info(r)"),
+    ("ledger.record_readers", _REGISTERED, "x = ledger.record_readers(r)"),
+    ("ledger.mandated_readers", "", 'x = ledger.mandated_readers("alpine")'),
     ("ledger.member_role", "", 'x = ledger.member_role("alpine")'),
     ("ledger.member_account", "", 'x = ledger.member_account("alpine")'),
     ("ledger.member_of", "", "x = ledger.member_of(ANN)"),

@@ -8,7 +8,16 @@ from contracts.trial import Ledger
 from scripts.benchmarks.constructs import PRELUDE, ROWS
 from scripts.benchmarks.contracts import Bench, Timing, source_of, transfer
 
-UNTIMED = {"create_money", "expire_hold", "open_account", "resume_schedule"}
+UNTIMED = {
+    "add_reader",
+    "attest_erasure",
+    "create_money",
+    "expire_hold",
+    "open_account",
+    "order_erasure",
+    "resume_schedule",
+    "seal",
+}
 """Kernel functions that can't be repeated with the same arguments."""
 
 
