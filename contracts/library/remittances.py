@@ -12,6 +12,8 @@ version 4, chosen by the quoting bank. It ends in exactly one of settled, reject
 when the quote was never locked. A bank that quotes to other banks' customers lets this contract debit its own account;
 once there is a lock, nothing it withdraws keeps the money from arriving.
 
+A customer may also take a quote for its own account, at once: an exchange.
+
 Who the parties are stands in a record that the originator's bank seals to both banks and to its regulators; the
 chain sees addresses only.
 """
@@ -222,12 +224,8 @@ def disclose(remittance: str, sealed: bytes) -> str:
 @action
 def lock(remittance: str, beneficiary: Address, travel_rule: str, reference: str) -> None:
     """The originator takes the quote: its money and its bank's settlement money are held for the beneficiary."""
-    offer = offered(remittance)
-    require_direct()
-    require(ctx.sender == offer.originator, "not_the_originator", "the quote is for another customer")
-    require(remittance not in locks, "already_locked", f"{remittance} was locked before")
+    offer = taken_up(remittance)
     terms = offer.terms
-    require(ctx.time_ms < terms.expires_ms, "quote_lapsed", f"the quote was firm until {terms.expires_ms}")
     require(len(reference) <= REFERENCE_CHARS_MAX, "bad_reference", "a reference has at most 140 letters")
     beneficiary_bank = ledger.account_bank(beneficiary)
     require(beneficiary_bank != "", "bad_beneficiary", "a contract has no bank that could accept")
@@ -254,6 +252,33 @@ def lock(remittance: str, beneficiary: Address, travel_rule: str, reference: str
         travel_rule=travel_rule,
         expires_ms=expires_ms,
     )
+
+
+@action
+def exchange(remittance: str) -> None:
+    """The customer takes the quote for its own account, at once: its bank pays out of what it has of its own money."""
+    offer = taken_up(remittance)
+    terms = offer.terms
+    require(terms.send_currency != terms.receive_currency, "nothing_to_exchange", "the quote is of one currency")
+    reserve = ledger.member_account(offer.bank)
+    sent = ledger.bank_money(offer.bank, terms.send_currency)
+    received = ledger.bank_money(offer.bank, terms.receive_currency)
+    require(
+        ledger.balance(received, reserve) >= terms.receive_amount,
+        "insufficient_position",
+        f"{offer.bank} has not enough {received} on its own account",
+    )
+    charged = Amount(terms.send_amount + terms.fee)
+    legs: list[tuple[Asset, Address, int]] = [
+        (sent, offer.originator, -charged),
+        (sent, reserve, charged),
+        (received, reserve, -terms.receive_amount),
+        (received, offer.originator, terms.receive_amount),
+    ]
+    ledger.journal(legs, "exchange", remittance)
+    count_locked()
+    done = Lock(LOCKED, offer.originator, offer.bank, ctx.time_ms, "", "", 0, 0, "", "")
+    conclude(remittance, offer, done, SETTLED, charged)
 
 
 @action
@@ -384,9 +409,9 @@ def service(remittance: str) -> tuple[bool, list[Address], str]:
     locked = locks.get(remittance)
     if locked is None:
         return False, [offer.originator], offer.bank
-    if locked.status == SETTLED:
+    if locked.status == SETTLED and locked.beneficiary != offer.originator:
         return True, [offer.originator, locked.beneficiary], offer.bank
-    return locked.status == REJECTED, [offer.originator], offer.bank
+    return locked.status in (SETTLED, REJECTED), [offer.originator], offer.bank
 
 
 def check_terms(terms: Terms) -> None:
@@ -445,6 +470,17 @@ def offered(remittance: str) -> Quote:
     offer = quotes.get(remittance)
     if offer is None:
         fail("unknown_remittance", "nothing was quoted under that UETR")
+    return offer
+
+
+def taken_up(remittance: str) -> Quote:
+    """The quote, if the sender may take it now."""
+    offer = offered(remittance)
+    require_direct()
+    require(ctx.sender == offer.originator, "not_the_originator", "the quote is for another customer")
+    require(remittance not in locks, "already_locked", f"{remittance} was locked before")
+    firm_ms = offer.terms.expires_ms
+    require(ctx.time_ms < firm_ms, "quote_lapsed", f"the quote was firm until {firm_ms}")
     return offer
 
 
@@ -543,16 +579,21 @@ def refund(remittance: str, offer: Quote, locked: Lock, way: str) -> None:
 
 
 def ended(remittance: str, offer: Quote, locked: Lock, way: str, lost: Amount) -> None:
-    """The one place where a remittance comes to its end."""
+    """A lock comes to its end: nothing waits for it any more."""
     if ledger.schedule_status(locked.closes) != "":
         ledger.cancel_schedule(locked.closes)
-    count_ended(way)
     count_promised(offer, locked.hold_count, -1)
+    del waiting_at[locked.beneficiary_bank, locked.expires_ms, remittance]
+    conclude(remittance, offer, locked, way, lost)
+
+
+def conclude(remittance: str, offer: Quote, locked: Lock, way: str, lost: Amount) -> None:
+    """The one place where a remittance gets its end."""
+    count_ended(way)
     locked.status = way
     locked.ended_ms = ctx.time_ms
     locked.lost = lost
     locks[remittance] = locked
-    del waiting_at[locked.beneficiary_bank, locked.expires_ms, remittance]
     emit(
         "Ended",
         remittance=remittance,

@@ -80,6 +80,11 @@ class Deal:
         return f"{self.terms.receive_currency}.central"
 
     @property
+    def received(self) -> str:
+        """What an exchange at the bank gives."""
+        return f"{self.terms.receive_currency}.{self.bank}"
+
+    @property
     def charged(self) -> int:
         return self.terms.send_amount + self.terms.fee
 
@@ -102,6 +107,9 @@ class Remittances(RuleBasedStateMachine):
     def start(self) -> None:
         self.office = Office.open(self.source)
         self.deals: list[Deal] = []
+        for bank in BANKS:
+            own: list[Value] = ["JPY", [[address_of(bank), 10_000]], "own account"]
+            assert self.office.chain.send(bank, ("bank_money", "mint", own)) == "ok"
         self.owned = {place: free for place, (free, _) in self.office.money().items()}
         self.freezes: dict[int, tuple[str, tuple[str, ...]]] = {}
         self.ends: dict[str, str] = {}
@@ -131,14 +139,17 @@ class Remittances(RuleBasedStateMachine):
     def stopped(self, name: str, what: str) -> bool:
         return any(account == name and what in stops for account, stops in self.freezes.values())
 
-    def lock_code(self, deal: Deal, sender: str, to: str) -> str:
-        now = self.next_ms
+    def take_code(self, deal: Deal, sender: str) -> str:
         if sender != deal.originator:
             return "not_the_originator"
         if deal.to:
             return "already_locked"
-        if now >= deal.firm_until_ms:
-            return "quote_lapsed"
+        return "quote_lapsed" if self.next_ms >= deal.firm_until_ms else "ok"
+
+    def lock_code(self, deal: Deal, sender: str, to: str) -> str:
+        now, code = self.next_ms, self.take_code(deal, sender)
+        if code != "ok":
+            return code
         if self.stopped(sender, "send"):
             return "account_frozen"
         if self.free(sender, deal.sent, now) < deal.charged:
@@ -201,6 +212,28 @@ class Remittances(RuleBasedStateMachine):
         if code == "ok":
             deal.to = to
             deal.locked_until_ms = self.office.chain.time_ms + deal.terms.lock_ms
+
+    @precondition(lambda self: self.deals)
+    @rule(data=st.data(), is_originator=st.integers(0, 4), other=customers)
+    def exchange(self, data: st.DataObject, is_originator: int, other: str) -> None:
+        deal = self.draw(data, "quoted")
+        sender = deal.originator if is_originator else other
+        code, now, received = self.take_code(deal, sender), self.next_ms, deal.received
+        if code == "ok":
+            if deal.sent == received:
+                code = "nothing_to_exchange"
+            elif self.free(deal.bank, received, now) < deal.terms.receive_amount:
+                code = "insufficient_position"
+            elif self.stopped(sender, "send") or self.stopped(sender, "receive"):
+                code = "account_frozen"
+            elif self.free(sender, deal.sent, now) < deal.charged:
+                code = "insufficient_funds"
+        assert self.office.call(sender, "exchange", deal.name) == code
+        if code == "ok":
+            deal.to, deal.end, deal.is_recorded = sender, "settled", True
+            self.lose(deal, deal.charged)
+            self.move(deal.bank, received, -deal.terms.receive_amount)
+            self.move(sender, received, deal.terms.receive_amount)
 
     @precondition(lambda self: any(deal.to for deal in self.deals))
     @rule(data=st.data(), usual=st.integers(0, 4), other=anybody)
@@ -384,8 +417,9 @@ BUGS = [
     ("ledger.mint(received, locked.beneficiary,", "ledger.mint(received, offer.originator,"),
     ("payee = ledger.member_account(beneficiary_bank)", "payee = reserve"),
     ('require(remittance not in locks, "already_locked", f"{remittance} was locked before")', "pass"),
+    ("(received, reserve, -terms.receive_amount),", '(received, Address("supply"), -terms.receive_amount),'),
     ("        ledger.void_group(locked.group)", "        pass"),
-    ("require(ctx.time_ms < terms.expires_ms,", "require(ctx.time_ms <= terms.expires_ms + 2000,"),
+    ("require(ctx.time_ms < firm_ms,", "require(ctx.time_ms <= firm_ms + 2000,"),
     ('if ledger.group_status(locked.group) == "voided":', "if False:"),
     ("require_bank(locked.beneficiary_bank)\n    terms", "terms"),
     ("group = ledger.hold_group(holds)", "group = ledger.hold_group(holds[:1])"),

@@ -505,6 +505,30 @@ def test_everything_is_on_record(office: Office) -> None:
     assert locked[9:] == ["for the family", "NARR", "closed for the holidays", locked_ms + 1_000, 75]
 
 
+def test_an_exchange_for_the_customer_itself_is_done_at_once(office: Office) -> None:
+    own: list[Value] = ["JPY", [[address_of("alpine"), 8_000]], "own account"]
+    assert office.chain.send("alpine", ("bank_money", "mint", own)) == "ok"
+    name, again = office.quote(), office.quote(replace(QUOTE, send_amount=1_000, receive_amount=1_473))
+    before = office.money()
+    assert office.call("bob", "exchange", name) == "not_the_originator"
+    assert office.call("ann", "exchange", name) == "ok"
+    assert office.changes(before) == {
+        ("ann", "USD.alpine"): (-5_120, 0),
+        ("ann", "JPY.alpine"): (7_363, 0),
+        ("alpine", "USD.alpine"): (5_120, 0),
+        ("alpine", "JPY.alpine"): (-7_363, 0),
+    }
+    assert (ended(office)["status"], ended(office)["lost"], ended(office)["received"]) == ("settled", 5_120, 7_363)
+    assert office.ask("service", name) == [True, [address_of("ann")], "alpine"]
+    assert office.call("ann", "exchange", name) == office.lock(name) == "already_locked"
+    assert office.call("baltic", "accept", name) == "remittance_ended"
+    assert office.call("ann", "exchange", again) == "insufficient_position"
+    assert office.call("ann", "exchange", office.quote(FAVOUR)) == "nothing_to_exchange"
+    office.chain.block(time_ms=office.chain.time_ms + QUOTE.expires_in_ms)
+    assert office.call("ann", "exchange", again) == "quote_lapsed"
+    assert office.ask("totals") == [1, 0, 1, 0, 0, 0]
+
+
 @pytest.mark.parametrize(
     ("who", "stops", "accepted", "lost"),
     [
