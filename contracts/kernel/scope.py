@@ -139,7 +139,7 @@ class Scope:
     @property
     def authorities(self) -> tuple[tuple[str, bool], ...]:
         """Accounts whose policy was asked for, and whether the keys met it then."""
-        return tuple((self.agreed | self.retired).items())
+        return tuple((self.agreed | self.retired if self.retired else self.agreed).items())
 
     def policy_met(self, address: str) -> bool:
         """Whether the keys that sign meet the account's policy now, and speak for what runs.
