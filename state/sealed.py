@@ -10,12 +10,16 @@ and anyone can check them against the chain, learning nothing of the others.
     ciphertext   XChaCha20-Poly1305 under the content key and the nonce, of the padded encode([[name, salt, value], …]),
                  with "hansa/sealed-data" NUL ‖ context ‖ pack(commitments) as additional data
     wrap         ephemeral public key ‖ XChaCha20-Poly1305 of the content key, nonce zero, under
-                 H("sealed-wrap", X25519 ‖ ephemeral public key ‖ reading key), with context ‖ pack([member, number])
+                 H("sealed-wrap", X25519 ‖ ephemeral public key ‖ reading key ‖ place), with place as additional data,
+                 where place is context ‖ pack([member, number])
     record's id  H("sealed-id", encode([kind, owner, subject, nonce, commitments, ciphertext])) in hex
 
 Salts have 32 random bytes, so a commitment tells nothing even of a value that is easily guessed; SHA-256 has no known
 collisions, so it can be opened in one way only. That also mends what the cipher alone does not promise: one ciphertext
 may be made to open under two keys, but not to two sets of attributes that both fit the commitments.
+
+A wrap's nonce can be zero because its key is used once: even where two members publish one and the same reading key,
+their places differ.
 
 Nothing here draws randomness: who seals passes it in.
 """
@@ -240,26 +244,19 @@ def wrap_key(context: bytes, content_key: bytes, reader: Reader, ephemeral: byte
     :param ephemeral: 32 fresh random bytes; those of one record's sealing serve all its readers, never another record.
     :raises Invalid: MALFORMED, the reading key is none.
     """
-    public = public_of(ephemeral)
-    sealed: bytes = bindings.crypto_aead_xchacha20poly1305_ietf_encrypt(
-        content_key,
-        _wrap_header(context, reader.member, reader.number),
-        _NO_NONCE,
-        _wrapping_key(ephemeral, reader.public, public, reader.public),
-    )
+    public, place = public_of(ephemeral), _place(context, reader.member, reader.number)
+    key = _wrapping_key(ephemeral, reader.public, public, reader.public, place)
+    sealed: bytes = bindings.crypto_aead_xchacha20poly1305_ietf_encrypt(content_key, place, _NO_NONCE, key)
     return Wrap(reader.member, reader.number, public + sealed)
 
 
 def unwrap_key(context: bytes, wrap: Wrap, private: bytes) -> bytes:
     """The record's content key. :raises Invalid: BAD_SEAL, the wrap was not made for this key, member or record."""
     ephemeral, sealed = wrap.sealed[:READING_KEY_BYTES], wrap.sealed[READING_KEY_BYTES:]
+    place = _place(context, wrap.member, wrap.number)
     try:
-        content_key: bytes = bindings.crypto_aead_xchacha20poly1305_ietf_decrypt(
-            sealed,
-            _wrap_header(context, wrap.member, wrap.number),
-            _NO_NONCE,
-            _wrapping_key(private, ephemeral, ephemeral, public_of(private)),
-        )
+        key = _wrapping_key(private, ephemeral, ephemeral, public_of(private), place)
+        content_key: bytes = bindings.crypto_aead_xchacha20poly1305_ietf_decrypt(sealed, place, _NO_NONCE, key)
     except (CryptoError, Invalid):
         _broken(f"the wrap for {wrap.member} under its reading key {wrap.number} does not open")
     return content_key
@@ -336,7 +333,7 @@ def _check_attributes(attributes: Sequence[tuple[str, AttributeValue]]) -> None:
         raise Invalid(Reason.MALFORMED, "an attribute stands in a record once")
 
 
-def _wrapping_key(private: bytes, other: bytes, ephemeral: bytes, reading_key: bytes) -> bytes:
+def _wrapping_key(private: bytes, other: bytes, ephemeral: bytes, reading_key: bytes, place: bytes) -> bytes:
     """Both sides come to the same key: ``private`` and ``other`` are the ephemeral key and the reading key."""
     if not is_reading_key(other):
         raise Invalid(Reason.MALFORMED, "no reading key: of another size, or of low order")
@@ -344,14 +341,14 @@ def _wrapping_key(private: bytes, other: bytes, ephemeral: bytes, reading_key: b
         shared: bytes = bindings.crypto_scalarmult(private, other)
     except SodiumError as error:
         raise AssertionError("libsodium refuses a point that is not of low order") from error
-    return _wrap_digest(shared + ephemeral + reading_key)
+    return _wrap_digest(shared + ephemeral + reading_key + place)
 
 
 def _data_header(context: bytes, commitments: Commitments) -> bytes:
     return _data_prefix + context + codec.pack(commitments)
 
 
-def _wrap_header(context: bytes, member: str, number: int) -> bytes:
+def _place(context: bytes, member: str, number: int) -> bytes:
     return context + codec.pack([member, number])
 
 
