@@ -418,7 +418,14 @@ BUGS = [
     ("payee = ledger.member_account(beneficiary_bank)", "payee = reserve"),
     ('require(remittance not in locks, "already_locked", f"{remittance} was locked before")', "pass"),
     ("(received, reserve, -terms.receive_amount),", '(received, Address("supply"), -terms.receive_amount),'),
-    ("        ledger.void_group(locked.group)", "        pass"),
+    (
+        "ledger.void_group(locked.group)\n    ended(remittance, offer, locked, way",
+        "pass\n    ended(remittance, offer, locked, way",
+    ),
+    (
+        "ledger.void_group(locked.group)\n    ended(remittance, offer, locked, now",
+        "pass\n    ended(remittance, offer, locked, now",
+    ),
     ("require(ctx.time_ms < firm_ms,", "require(ctx.time_ms <= firm_ms + 2000,"),
     ('if ledger.group_status(locked.group) == "voided":', "if False:"),
     ("require_bank(locked.beneficiary_bank)\n    terms", "terms"),
