@@ -1,4 +1,4 @@
-"""The schedule against a plain model: random calls, failures, cancellations, block times and bounds.
+"""The schedule against a plain model: random calls, failures, cancellations, pauses, block times and bounds.
 
 The model is a list that is sorted. After each block: what ran, in which order, at which attempt, what is carried over
 and when the next is due are the model's; nothing ran early; and the rows of the state are sound.
@@ -6,9 +6,17 @@ and when the next is due are the model's; nothing ran early; and the rows of the
 
 from dataclasses import dataclass, replace
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from contracts.kernel import schedule
 from tests.contracts.network import PARAMETERS, Chain, genesis_state
@@ -49,6 +57,14 @@ def cancel(number: int) -> None:
 @action
 def resume(number: int) -> None:
     ledger.resume_schedule(number)
+
+@action
+def smash() -> None:
+    broken.set(True)
+
+@invariant
+def whole() -> bool:
+    return not broken.get()
 
 @query
 def status(number: int) -> str:
@@ -126,7 +142,7 @@ class Schedules(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
-        self.on_one(data, "cancel", lambda call: True, self.calls.pop)
+        self.on_one(data, "cancel", lambda call: True, self.calls.__delitem__)
 
     @rule(data=st.data())
     def resume(self, data: st.DataObject) -> None:
@@ -144,6 +160,37 @@ class Schedules(RuleBasedStateMachine):
         if self.transact(call.contract, "repair", [call.text]) == "ok":
             call.fails = False
 
+    @rule(contract=st.sampled_from(CONTRACTS))
+    def smash(self, contract: str) -> None:
+        is_paused = contract in self.paused
+        code = self.transact(contract, "smash", [])
+        assert code == ("contract_paused" if is_paused else "invariant_broken")
+        self.paused.add(contract)
+
+    @rule(
+        contract=st.sampled_from(CONTRACTS),
+        planned=st.lists(st.tuples(st.integers(1, 3_000), st.booleans(), st.booleans()), min_size=1, max_size=8),
+        blocks=st.integers(1, 3),
+    )
+    def fall_due_while_paused(self, contract: str, planned: list[tuple[int, bool, bool]], blocks: int) -> None:
+        for delay_ms, fails, is_way_out in planned:
+            self.plan(contract, delay_ms, FUEL, 1, 50, fails, is_way_out)
+        self.smash(contract)
+        for _ in range(blocks):
+            self.pass_time(2_000)
+
+    @precondition(lambda self: bool(self.paused))
+    @rule(data=st.data())
+    def let_go_on(self, data: st.DataObject) -> None:
+        """Both members vote for it; the second vote carries it out."""
+        contract = data.draw(st.sampled_from(sorted(self.paused)))
+        arguments: list[object] = ["resume", [contract], [], self.chain.time_ms + 500_000]
+        assert self.transact("governance", "propose", arguments) == "ok"
+        motion = self.chain.results[-1].receipts[-1].results[0]
+        assert self.transact("governance", "vote", [motion, True], sender="baltic") == "ok"
+        self.paused.discard(contract)
+        self.release(contract, schedule.RESUMED_MAX)
+
     @rule(step_ms=st.integers(1, 9_000))
     def pass_time(self, step_ms: int) -> None:
         self.block(self.chain.time_ms + step_ms)
@@ -155,7 +202,9 @@ class Schedules(RuleBasedStateMachine):
         contract = data.draw(st.sampled_from(CONTRACTS))
         code = self.transact(contract, method, [number])
         call = self.calls.get(number)
-        if call is None or call.contract != contract:
+        if contract in self.paused:
+            assert code == "contract_paused"
+        elif call is None or call.contract != contract:
             assert code == "unknown_schedule"
         elif may(call):
             assert code == "ok"
@@ -163,9 +212,9 @@ class Schedules(RuleBasedStateMachine):
         else:
             assert code == "not_parked"
 
-    def transact(self, contract: str, method: str, arguments: list[object]) -> str:
+    def transact(self, contract: str, method: str, arguments: list[object], sender: str = "alpine") -> str:
         """One transaction in the next block; the model runs what is due before it."""
-        transaction = self.chain.transaction("alpine", (contract, method, arguments))  # type: ignore[arg-type]
+        transaction = self.chain.transaction(sender, (contract, method, arguments))  # type: ignore[arg-type]
         return self.block(self.chain.time_ms + 1, transaction)
 
     def block(self, time_ms: int, *transactions: object) -> str:
@@ -197,17 +246,28 @@ class Schedules(RuleBasedStateMachine):
             chosen.append(call)
         ran = []
         for call in chosen:
+            if call.contract in self.paused and not call.is_way_out:
+                call.status = "waiting"
+                continue
             call.attempts += 1
             ran.append((call.number, call.attempts, "told_to" if call.fails else "ok"))
             if not call.fails:
                 del self.calls[call.number]
-                continue
-            call.failures += 1
-            if call.failures > call.retries:
-                call.status = "parked"
             else:
-                call.at_ms = time_ms + call.retry_ms
+                call.failures += 1
+                if call.failures > call.retries:
+                    call.status = "parked"
+                else:
+                    call.at_ms = time_ms + call.retry_ms
+            if call.contract not in self.paused:
+                self.release(call.contract, schedule.FOLLOWING_MAX)
         return ran, due[len(chosen)].at_ms if len(due) > len(chosen) else None
+
+    def release(self, contract: str, count: int) -> None:
+        """The first calls that waited for the contract are pending again."""
+        waiting = [call for call in self.calls.values() if (call.contract, call.status) == (contract, "waiting")]
+        for call in sorted(waiting, key=lambda call: (call.at_ms, call.number))[:count]:
+            call.status = "pending"
 
     # ------------------------------------------------------------------------------------------------------ the state
 
@@ -218,17 +278,19 @@ class Schedules(RuleBasedStateMachine):
             call = self.calls.get(number)
             for contract in CONTRACTS:
                 shown = self.chain.reads.query(contract, "status", [number]).value
-                assert shown == ("" if call is None or call.contract != contract else call.status)
+                is_own = call is not None and call.contract == contract
+                assert shown == ("" if not is_own else "parked" if call.status == "parked" else "pending")
         pending = [call.at_ms for call in self.calls.values() if call.status == "pending"]
         assert schedule.first_due_ms(overlay) == (min(pending) if pending else None)
         assert self.chain.results == [] or self.chain.results[-1].next_due_ms == (min(pending) if pending else None)
         assert list(self.chain.reads.faults()) == []
 
 
-def test_the_schedule_does_what_the_model_does() -> None:
+def test_the_schedule_does_what_the_model_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schedule, "RESUMED_MAX", 1)
     run_state_machine_as_test(
         Schedules,
         settings=settings(
-            max_examples=25, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=80, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
