@@ -13,7 +13,8 @@ import pytest
 from contracts.library import read_library
 from state.address import contract_address
 from state.codec import Value
-from tests.contracts.network import PREFIX, address_of
+from state.transaction import Call, encode_calls
+from tests.contracts.network import PREFIX, SALT, address_of, key_of
 from tests.contracts.remittance_office import FAVOUR, Office, Terms, uetr
 
 QUOTE = Terms()
@@ -627,6 +628,20 @@ def test_more_held_than_locked_is_not_taken() -> None:
     held = "holds = [ledger.hold(money, offer.originator, charged,"
     office = Office.open(source.replace(held, held.replace("charged,", "Amount(charged + 1),")))
     assert office.lock(office.quote()) == "invariant_broken"
+
+
+def test_a_bank_with_maker_and_checker_accepts_by_a_proposal(office: Office) -> None:
+    chain, name = office.chain, office.locked()
+    staff: list[Value] = [[key_of(person).public, SALT] for person in ("maker", "checker")]
+    policy: list[Value] = [[key_of(person).public, 1] for person in ("maker", "checker")]
+    assert chain.send("baltic", ("accounts", "register", [staff])) == "ok"
+    assert chain.send("baltic", ("accounts", "rotate_keys", [policy, 2])) == "ok"
+    assert office.call("baltic", "accept", name) == "unauthorised"
+    calls = encode_calls([Call("remittances", 1, "accept", [name])])
+    proposed: list[Value] = [address_of("baltic"), calls, chain.time_ms + 50_000]
+    assert chain.send("maker", ("accounts", "propose", proposed)) == "ok"
+    assert chain.send("checker", ("accounts", "approve", [office.receipt.results[0]])) == "ok", office.receipt
+    assert office.status(name) == "settled"
 
 
 def test_a_paused_contract_still_gives_the_money_back() -> None:
