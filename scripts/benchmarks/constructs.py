@@ -6,10 +6,12 @@ A row is (name, setup, statement). The statement is repeated in a loop after the
 
 from typing import Final
 
-from contracts.trial import address_of
+from contracts.trial import address_of, key_of
 from state import sealed
 
 Row = tuple[str, str, str]
+
+ANNS_KEY: Final = f'k = from_hex("{key_of("ann").public.hex()}")'
 
 PRELUDE: Final = (
     f'''
@@ -331,6 +333,15 @@ ROWS: Final[tuple[Row, ...]] = (
     ("ledger.account_bank", "", "x = ledger.account_bank(ANN)"),
     ("ledger.grant, withdraw_grant", "", 'ledger.grant(ANN, "bench")\nledger.withdraw_grant(ANN, "bench")'),
     ("ledger.has_grant", "", 'x = ledger.has_grant(ANN, "bench")'),
+    ("ledger.rotate_keys", ANNS_KEY, "ledger.rotate_keys(ANN, [(k, 1)], 1)"),
+    ("ledger.start_recovery, cancel_recovery", ANNS_KEY,
+     "x = ledger.start_recovery(ANN, [(k, 1)], 1)\nledger.cancel_recovery(ANN)"),
+    ("ledger.recovery_due_ms", "", "x = ledger.recovery_due_ms(ANN)"),
+    ("ledger.sponsor, withdraw_sponsor", "", "ledger.sponsor(ANN)\nledger.withdraw_sponsor(ANN)"),
+    ("ledger.is_sponsored", "", "x = ledger.is_sponsored(ANN)"),
+    ("ledger.tariff", "", "x = ledger.tariff()"),
+    ("ledger.open_proposals", "", "x = ledger.open_proposals(ANN)"),
+    ("ledger.open_motions", "", "x = ledger.open_motions()"),
     (
         "ledger.allow_supply, disallow_supply",
         "",

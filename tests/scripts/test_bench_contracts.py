@@ -10,13 +10,21 @@ from scripts.benchmarks.contracts import Bench, Timing, source_of, transfer
 
 UNTIMED = {
     "add_reader",
+    "approve",
     "attest_erasure",
     "create_money",
     "expire_hold",
+    "finish_recovery",
+    "motion_info",
+    "move_motion",
     "open_account",
     "order_erasure",
+    "proposal_info",
+    "propose",
     "resume_schedule",
     "seal",
+    "vote",
+    "withdraw_proposal",
 }
 """Kernel functions that can't be repeated with the same arguments."""
 
