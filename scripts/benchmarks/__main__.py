@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from scripts.benchmarks import contracts, network
+from scripts.benchmarks import contracts, kernel, network
 from state.errors import Invalid
 
 
@@ -19,8 +19,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument(
         "what",
-        choices=["network", "contracts"],
-        help="network: throughput and finality of four validators; contracts: the price of each construct, a transfer",
+        choices=["network", "contracts", "kernel"],
+        help="network: throughput and finality of four validators; contracts: the price of each construct, a transfer; "
+        "kernel: postings a second, the cost of checks, look-ups",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     parser.add_argument("--seconds", type=float, default=15.0, help="length of each window (default 15)")
@@ -32,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if chosen.what == "contracts":
             figures = contracts.measure(_say)
+        elif chosen.what == "kernel":
+            figures = kernel.measure(_say)
         else:
             figures = network.run(chosen.seconds, chosen.offered_tps, chosen.execution, _say)
     except Invalid as refusal:

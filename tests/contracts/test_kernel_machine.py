@@ -114,6 +114,7 @@ class Kernel(RuleBasedStateMachine):
     @rule(data=st.data())
     def take_one(self, data: st.DataObject) -> None:
         """Any of the steps that can be, as often as its weight says."""
+        self.learn_what_was_released()
         there = {"": True, "holds": self.model.holds, "groups": self.model.groups, "lapsed": self.lapsed()}
         possible = [one for one in STEPS for _ in range(one.weight if there[one.needs] else 0)]
         chosen = data.draw(st.sampled_from(possible), label="step")
@@ -358,6 +359,14 @@ class Kernel(RuleBasedStateMachine):
         names = sorted(self.model.holds)
         live = [name for name in preferred or names if self.model.is_live(self.model.holds[name])]
         return data.draw(st.sampled_from(live * 8 + names), label="hold")
+
+    def learn_what_was_released(self) -> None:
+        """A debit may have released what had expired: when it does is the kernel's own affair."""
+        for name, hold in self.model.holds.items():
+            if hold.status == OPEN and not self.model.is_live(hold):
+                row = cast(HoldRow, self.desk.overlay.get(layout.hold_key(name)))
+                assert row[8] in (OPEN, EXPIRED)
+                self.model.holds[name] = replace(hold, status=row[8])
 
     def lapsed(self) -> set[tuple[str, str]]:
         """Assets and accounts of holds past their expiry that nobody has released."""
