@@ -124,11 +124,10 @@ def test_a_filled_order_is_rated_by_its_owner(floor: Floor) -> None:
         ("    found.count += 1\n", ""),
     ],
 )
-def test_a_wrong_sum_is_taken_back(right: str, wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_sum_is_taken_back(right: str, wrong: str) -> None:
     source = read_library()["feedback"]
     assert source.count(right) == 1
     bent = source.replace(right, wrong)
-    monkeypatch.setattr("tests.contracts.trading_floor.CONTRACTS", ("accounts", "bank_money", "payments", "trades"))
     floor = Floor.start(sources=(("remittances", SERVICE), ("feedback", bent)))
     ann: list[Value] = [address_of("ann")]
     assert floor.send("eve", ("remittances", "serve", ["r1", True, ann])) == "ok"

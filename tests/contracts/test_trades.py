@@ -9,6 +9,7 @@ whose ratio is rounded to a tick; ours has a price for a lot, and one that is no
 
 import pytest
 
+from contracts.library import read_library
 from state.codec import INT_MAX
 from tests.contracts.network import address_of
 from tests.contracts.trading_floor import BASE, PAIR, QUOTE, Floor, Placed
@@ -358,6 +359,33 @@ def test_an_order_whose_hold_was_broken_by_a_forced_transfer_goes(floor: Floor) 
     assert floor.place("dan", BID, 100, 20, "ioc").status == "cancelled"
     assert floor.status(order)[:2] == ("cancelled", "cannot_settle")
     assert floor.money("ann") == (600, 0, 10_000, 0)
+
+
+def test_two_who_may_not_deal_with_each_other(cents: Floor) -> None:
+    """A corridor too narrow for the first order lets the second through; nothing comes to rest across the first."""
+    cents.place("ann", ASK, 10, 100)
+    cents.place("bob", ASK, 11, 20)
+    cents.place("eve", ASK, 30, 20)
+    assert cents.send("alpine", ("limits", "limit_corridor", [QUOTE, "", "", [["single", 500]]])) == "ok"
+    assert cents.place("dan", BID, 11, 100) == Placed("ok", "4", "cancelled", 20, 220)
+    assert cents.status("4")[:2] == ("cancelled", "barred")
+    assert cents.book(ASK) == [("1", 10, 100), ("3", 30, 20)]
+    assert cents.place("dan", BID, 11, 50).filled == 50
+
+
+def test_a_paused_contract_lets_everybody_out() -> None:
+    source = read_library()["trades"]
+    right = '    pair = latest.get()[1]\n    if pair == "":\n        return True\n    found = pairs[pair]\n    bids'
+    assert source.count(right) == 1
+    bent = source.replace(right, f"    if order_count.get() > 3:\n        return False\n{right}")
+    floor = Floor.start(sources=(("trades", bent),))
+    orders = [floor.place("ann", ASK, 100, 10, expires_ms=ms).order for ms in (0, 0, floor.at(20_000))]
+    assert floor.place("ann", ASK, 100, 10).code == "invariant_broken"
+    assert floor.place("ann", ASK, 100, 10).code == "contract_paused"
+    assert floor.cancel("ann", orders[0]) == "ok"
+    assert floor.send("ann", ("trades", "cancel_all", [PAIR])) == "ok"
+    assert floor.money("ann") == (1_000, 0, 10_000, 0)
+    assert floor.query("service", orders[2]) == [False, [address_of("ann")], "alpine"]
 
 
 def test_service(floor: Floor) -> None:

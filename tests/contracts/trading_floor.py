@@ -17,7 +17,7 @@ TRADERS = ("ann", "bob", "dan", "eve")
 ENDOWMENT = {BASE: 1_000, QUOTE: 10_000}
 """What each trader has to begin with."""
 
-CONTRACTS = ("accounts", "bank_money", "feedback", "orders", "payments", "trades")
+CONTRACTS = ("accounts", "bank_money", "feedback", "limits", "orders", "payments", "trades")
 """What the floor needs of the library."""
 
 
@@ -41,7 +41,9 @@ class Floor:
     @classmethod
     def start(cls, tick: int = TICK, lot: int = LOT, sources: tuple[tuple[str, str], ...] = ()) -> "Floor":
         genesis = with_officials(genesis_state(sources, grants=()))
-        wanted = [row for row in genesis.contracts if row.name in CONTRACTS or (row.name, row.source) in sources]
+        given = dict(sources)
+        contracts = {row.name: replace(row, source=given.get(row.name, row.source)) for row in genesis.contracts}
+        wanted = [row for name, row in contracts.items() if name in CONTRACTS or name in given]
         chain = Chain.start(replace(genesis, contracts=tuple(wanted)))
         customers: list[Value] = [[key_of(name).public, SALT] for name in TRADERS]
         calls: list[tuple[str, str, list[Value]]] = [("accounts", "register", [customers])]
