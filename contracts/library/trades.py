@@ -543,7 +543,7 @@ def book_page(pair: str, side: str, after: str, limit: int) -> list[tuple[str, A
     if after != "":
         last = known_order(after)
         start = (first, rank_of(last), int(after) + 1)
-    return live_orders(start, min(limit, PAGE_MAX))
+    return live_orders(start, min(limit, PAGE_MAX), SEEN_MAX)
 
 
 @query
@@ -576,8 +576,8 @@ def as_of_now(order: Order) -> Order:
     return order
 
 
-def live_orders(start: tuple[int, int, int], limit: int) -> list[tuple[str, Amount, Amount]]:
-    """Orders from a key on that could be met now: id, price, amount left. Looks at a bounded number."""
+def live_orders(start: tuple[int, int, int], limit: int, levels: int) -> list[tuple[str, Amount, Amount]]:
+    """Orders from a key on that could be met now, at so many prices: id, price, amount left. A bounded look."""
     live: list[tuple[str, Amount, Amount]] = []
     seen = 0
     walked = WALK
@@ -588,20 +588,23 @@ def live_orders(start: tuple[int, int, int], limit: int) -> list[tuple[str, Amou
         for key, name in page:
             start = (key[0], key[1], key[2] + 1)
             found = orders[name]
-            if not is_expired(found) and ledger.may_settle(found.hold) and len(live) < limit:
-                live.append((name, found.price, Amount(found.amount - found.filled)))
+            if is_expired(found) or not ledger.may_settle(found.hold):
+                continue
+            if not live or live[-1][1] != found.price:
+                levels -= 1
+            if levels < 0 or len(live) == limit:
+                return live
+            live.append((name, found.price, Amount(found.amount - found.filled)))
     return live
 
 
 def depth_of(pair: str, side: str, levels: int) -> list[tuple[Amount, Amount, int]]:
     require(side in (BUY, SELL), "bad_order", "a side is buy or sell")
     found: list[tuple[Amount, Amount, int]] = []
-    for entry in live_orders((half_of(known_pair(pair), side), -AMOUNT_MAX, 0), SEEN_MAX):
+    for entry in live_orders((half_of(known_pair(pair), side), -AMOUNT_MAX, 0), SEEN_MAX, levels):
         price, left = entry[1], entry[2]
         if found and found[-1][0] == price:
             found[-1] = (price, Amount(found[-1][1] + left), found[-1][2] + 1)
-        elif len(found) == levels:
-            break
         else:
             found.append((price, left, 1))
     return found
