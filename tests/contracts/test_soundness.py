@@ -9,7 +9,8 @@ from contracts.kernel.layout import Row
 from contracts.records import decode_row
 from contracts.soundness import CHECKS, State, faults
 from state.codec import INT_MAX, Value
-from tests.contracts.network import GENESIS_MS, PREFIX, Chain, address_of, genesis_state
+from state.transaction import Call, encode_calls
+from tests.contracts.network import GENESIS_MS, PREFIX, SALT, Chain, address_of, genesis_state, key_of
 
 VAULT = """
 from hansa import Address, Amount, Asset, Value, action, ctx, invariant, ledger, require, unwind
@@ -68,7 +69,7 @@ class Held(dict[bytes, Row]):
 
 
 def busy_chain() -> Chain:
-    """A chain on which holds, groups and scheduled calls are open."""
+    """A chain on which holds, groups, scheduled calls, a proposal and a motion are open."""
     chain = Chain.start(genesis_state([("vault", VAULT)], grants=("payments",))).furnish()
     later = GENESIS_MS + 900_000
     calls: list[tuple[str, list[Value]]] = [
@@ -81,6 +82,18 @@ def busy_chain() -> Chain:
     for method, arguments in calls:
         result = chain.block(chain.transaction("ann", ("vault", method, arguments)))
         assert result.receipts[result.runs].is_ok, result.receipts
+    keys: list[Value] = [[key_of(name).public, 1] for name in ("ann", "bob")]
+    assert chain.send("alpine", ("accounts", "register_shared", [keys, 2, SALT])) == "ok"
+    shared = str(chain.results[-1].receipts[-1].results[0])
+    grant = encode_calls([Call("accounts", 1, "grant", ["vault"])])
+    more: list[tuple[str, str, str, list[Value]]] = [
+        ("ann", "accounts", "propose", [shared, grant, later]),
+        ("ann", "accounts", "propose", [ANN, grant, later]),
+        ("alpine", "governance", "propose", ["quota", [], [0], later]),
+        ("alpine", "accounts", "start_recovery", [ANN, keys, 1]),
+    ]
+    for sender, contract, method, arguments in more:
+        assert chain.send(sender, (contract, method, arguments)) == "ok"
     return chain
 
 
@@ -101,6 +114,10 @@ def test_an_honest_state_is_sound(held: Held) -> None:
 
 def expiring(held: Held) -> bytes:
     return next(key for key in sorted(held) if key.startswith(b"hold/") and held[key][8] == "open" and held[key][4])
+
+
+def open_one(held: Held, prefix: bytes) -> bytes:
+    return next(key for key in sorted(held) if key.startswith(prefix) and held[key][3] == "open")
 
 
 def first_due(held: Held) -> bytes:
@@ -147,6 +164,10 @@ def raise_least(held: Held) -> None:
 
 BALANCE = layout.balance_key(ANN, ASSET)
 LOCKED = layout.data_key("vault", "locked", None)
+FROZEN, KNOWN = layout.freezes_key(ANN), layout.identity_key(ANN)
+ORDER: Row = ("freeze", "in_force", "court", ("court",), "r", "b", ANN, "", 0, 1, "", (), 0, 5, 0)
+IDENTITY: Row = ("alpine", "verified", 1, 0, "CH", "low", "r", 1, "alpine")
+SEALED: Row = ("identity", "alpine", ANN, b"", (), (("alpine", 0, b""),), "sealed", "", ())
 Spoil = Callable[[Held], object]
 TABLE: list[tuple[str, Spoil, str]] = [
     ("money made", lambda held: held.put(BALANCE, 0, 10_000), "the supply of USD.alpine is 20000, and all accounts"),
@@ -197,6 +218,41 @@ TABLE: list[tuple[str, Spoil, str]] = [
     ("a page of nothing", lambda held: held.__setitem__(b"queue/99", (0, (b"k",), ())), "queue/99 is in no tree"),
     ("a key lost", lose_key, "queue lists 79 calls, and 80 calls"),
     ("a parent's word", raise_least, "begins before what its parent says"),
+    ("a proposal lost", lambda held: held.pop(open_one(held, b"proposal/")), "is listed and not there"),
+    ("a list lost", lambda held: held.pop(held.one(b"proposals/")), "is open, and not listed so"),
+    ("a list of nothing", lambda held: held.__setitem__(held.one(b"proposals/"), ()), "lists 0 open proposals"),
+    ("a list doubled", lambda held: held.__setitem__(held.one(b"proposals/"), held[held.one(b"proposals/")] * 2),
+     "is listed twice"),
+    ("a proposal closed", lambda held: held.put(open_one(held, b"proposal/"), 3, "withdrawn"), "not listed so"),
+    ("a proposal's calls", lambda held: held.put(open_one(held, b"proposal/"), 1, b""), "and has 0 bytes of calls"),
+    ("a proposal's expiry", lambda held: held.put(open_one(held, b"proposal/"), 2, 5), "not listed so"),
+    ("a proposal's account", lambda held: held.put(open_one(held, b"proposal/"), 0, "nobody"), "which is no account"),
+    ("a motion lost", lambda held: held.pop(held.one(b"motion/")), "is listed and not there"),
+    ("motions lost", lambda held: held.pop(layout.MOTIONS), "is open, and not listed so"),
+    ("motions doubled", lambda held: held.__setitem__(layout.MOTIONS, held[layout.MOTIONS] * 2), "is listed twice"),
+    ("a vote twice", lambda held: held.put(held.one(b"motion/"), 6, (("alpine", True),) * 2), "the votes of alpine"),
+    ("a stranger's vote", lambda held: held.put(held.one(b"motion/"), 6, (("ann", True),)), "has the votes of ann"),
+    ("a recovery of nobody", lambda held: held.__setitem__(b"recovery/nobody", ((), 1)), "nobody is being recovered"),
+    ("orders lost", lambda held: held.__setitem__(layout.ORDERS, (1,)), "1 orders are counted, and 0 are there"),
+    ("an order listed", lambda held: held.__setitem__(layout.order_on_key(ANN, 0), (1,)), "has gaps, repeats"),
+    ("an order gone", lambda held: held.__setitem__(layout.order_on_key(ANN, 0), (1,)), "order 1 is listed"),
+    ("an order unlisted", lambda held: held.__setitem__(b"order/1", ORDER), "order 1 is not listed under"),
+    ("a freeze of nobody", lambda held: held.__setitem__(b"order/1", ORDER), "order 1 is a freeze in force, and binds"),
+    ("a freeze of nothing", lambda held: held.__setitem__(FROZEN, ((1, "", 1, 0, 0),)), "which is not in force"),
+    ("a freeze unmarked", lambda held: held.__setitem__(FROZEN, ((1, "", 1, 0, 0),)), "its flags do not say so"),
+    ("a mark of a freeze", lambda held: held.put(layout.account_key(ANN), 3, 2), "tell of a freeze, and there is none"),
+    ("an asset's mark", lambda held: held.put(layout.asset_key(ASSET), 4, 1), "tell of a freeze, and there is none"),
+    ("a mark of an identity", lambda held: held.put(layout.account_key(ANN), 3, 4), "tell of an identity, and there"),
+    ("an identity unmarked", lambda held: held.__setitem__(KNOWN, IDENTITY), "is no account whose flags say so"),
+    ("an identity of nothing", lambda held: held.__setitem__(KNOWN, IDENTITY), "rests on record r, which is not its"),
+    ("an identity's version", lambda held: held.__setitem__(KNOWN, (*IDENTITY[:7], 0, "")), "level 1 and version 0"),
+    ("no ciphertext", lambda held: held.__setitem__(b"sealed/r", SEALED), "is sealed, and its ciphertext is gone"),
+    ("a reading key's record", lambda held: held.__setitem__(b"sealed/r", SEALED), "reading key 0 of alpine, which is"),
+    ("no owner's wrap", lambda held: held.__setitem__(b"sealed/r", (*SEALED[:5], (), *SEALED[6:])), "to its owner"),
+    ("erased, not attested", lambda held: held.__setitem__(b"sealed/r", (*SEALED[:6], "erased", "x", ())), "0 of 1"),
+    ("a ciphertext alone", lambda held: held.__setitem__(b"ciphertext/r", (b"",)), "of record r, which is not there"),
+    ("reading keys lost", lambda held: held.__setitem__(b"reading/alpine", (2, 0, 2)), "counts 2 reading keys"),
+    ("a reading key spent", lambda held: held.__setitem__(b"reading/alpine/0", (b"k", "r")), "is spent on record r"),
     ("an invariant", lambda held: held.__setitem__(LOCKED, (-1,)), "vault.counted does not hold"),
     ("an invariant fails", lambda held: held.__setitem__(LOCKED, ("x",)), "vault.counted fails: argument"),
     ("a pause of nothing", lambda held: held.__setitem__(b"paused/x", ("y", 1)), "x is paused, and is no contract"),
