@@ -93,6 +93,32 @@ def check(chain: Chain) -> None:
 @given(st.data())
 def test_balances_and_holds_are_always_what_was_minted(data: st.DataObject) -> None:
     chain = Chain.start(genesis_state([("escrow", ESCROW)])).furnish()
+    play(chain, data)
+    check(chain)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(st.data())
+def test_so_they_are_with_fees(data: st.DataObject) -> None:
+    """Whatever becomes of a transaction: what customers paid is what their banks have of it, and nothing is lost."""
+    chain = Chain.start(genesis_state([("escrow", ESCROW)])).furnish()
+    base, price = data.draw(st.sampled_from((0, 3, 700)), label="base"), data.draw(st.sampled_from((1, 90)))
+    expires_ms = chain.time_ms + 60_000
+    assert chain.send("alpine", ("governance", "propose", ["fee", ["USD"], [base, price], expires_ms])) == "ok"
+    motion = chain.results[-1].receipts[0].results[0]
+    assert chain.send("baltic", ("governance", "vote", [motion, True])) == "ok"
+    play(chain, data)
+    check(chain)
+    for result in chain.results:
+        for receipt in result.receipts:
+            told = [dict(event.fields) for event in receipt.events if event.name == "fee"]
+            due = base - (-price * receipt.fuel_used // 1_000_000)
+            assert all(fee["amount"] == due for fee in told)
+            assert len(told) <= 1
+
+
+def play(chain: Chain, data: st.DataObject) -> None:
+    """Blocks of random transactions."""
     opened: list[str] = []
     for _ in range(data.draw(st.integers(3, 10), label="blocks")):
         transactions = []
@@ -104,7 +130,6 @@ def test_balances_and_holds_are_always_what_was_minted(data: st.DataObject) -> N
             transactions.append(chain.transaction(sender, call, *more, signers=sorted({sender, *others})))
         for receipt in chain.block(*transactions).receipts:
             opened += [str(result) for result in receipt.results if isinstance(result, str) and "." in result[60:]]
-    check(chain)
 
 
 def test_a_planted_bug_is_caught_by_the_walk(monkeypatch: pytest.MonkeyPatch) -> None:
