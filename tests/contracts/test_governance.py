@@ -15,7 +15,7 @@ from state.policy import Policy
 from state.receipt import Receipt
 from state.transaction import Transaction
 from tests.contracts.network import BLOCK_MS, PARAMETERS, SALT, Chain, Desk, address_of, genesis_state, key_of
-from tests.contracts.sources import ESCROW, NOTES
+from tests.contracts.sources import ESCROW, MANY_HOLDS, NOTES
 from tests.contracts.test_accounts import keys, pay
 
 ANN, BOB, CID, ALPINE = map(address_of, ("ann", "bob", "cid", "alpine"))
@@ -360,6 +360,24 @@ def test_a_fee_takes_what_holds_past_their_expiry_reserve() -> None:
     assert [event.name for event in last(chain).events] == ["hold_expired", "fee"]
     assert chain.balance("ann", "USD.alpine") == 9_995
     assert all(audit.is_sound for audit in chain.reads.audit())
+
+
+@pytest.mark.parametrize(("base", "code", "released"), [(2_000, "ok", 20), (5_000, "fee_unpaid", 0)])
+def test_a_fee_looks_at_no_more_holds_than_it_can_pay_for(base: int, code: str, released: int) -> None:
+    """Releasing thousands of holds in no transaction's fuel would be a way to stop a block."""
+    lots = MANY_HOLDS.replace("ctx.sender, 1, to", "ctx.sender, 100, to")
+    chain = Chain.start(genesis_state([("lots", lots)])).furnish()
+    assert chain.send("ann", ("lots", "hold", ["USD.alpine", BOB, 100, chain.time_ms + 10 * BLOCK_MS])) == "ok"
+    decide(chain, "fee", ["USD"], [base, 0])
+    chain.time_ms += 10 * BLOCK_MS
+    root = chain.executor.world.root
+    assert chain.send("ann", ("accounts", "withdraw_grant", ["payments"])) == code
+    assert sum(event.name == "hold_expired" for event in last(chain).events) == released
+    assert (chain.executor.world.root == root) == (code == "fee_unpaid")
+    assert all(audit.is_sound for audit in chain.reads.audit())
+    # Anybody may have them released, here somebody whose bank bears the fee.
+    assert chain.send("alpine", ("accounts", "sponsor", [ANN])) == "ok"
+    assert chain.send("ann", pay("bob", 7_000)) == "ok"
 
 
 def test_a_dry_run_says_what_the_fee_would_be(chain: Chain) -> None:
