@@ -1,6 +1,7 @@
 """Freezes: what orders stop, on an account or on an asset as a whole, and for how long.
 
-All freezes of one subject stand in one row, which is there while the subject's flags say so. A freeze stops sending
+All freezes of one subject stand in one row, which is there while the subject's flags say so; an account's say besides
+which assets they may concern, so that a freeze of another asset costs a posting next to nothing. A freeze stops sending
 (debits and new holds), receiving, settling (the posting of holds that exist already, of the account's own money or
 in its favour), or several of these. On an account it concerns one asset or all, and all of the balance or part of
 it. A part is what stays: while it stops sending, that much stays available; while it stops settling, that much stays
@@ -27,6 +28,8 @@ FREEZES_MAX = 64
 
 FUEL_PER_PART_LEG = 10
 """For each leg that is looked at, where part of an account's balance is frozen: all of the journal counts."""
+
+ALL_ASSETS: Final = (1 << layout.FROZEN_ASSETS_BITS) - 1 << layout.FROZEN_ASSETS_SHIFT
 
 Freezes = tuple[FreezeRow, ...]
 
@@ -133,11 +136,13 @@ def _write(scope: Scope, subject: str, freezes: Freezes, is_asset: bool) -> None
     else:
         overlay.delete(layout.freezes_key(subject))
     key = layout.asset_key(subject) if is_asset else layout.account_key(subject)
-    bit = layout.ASSET_UNDER_ORDER if is_asset else layout.UNDER_ORDER
+    all_bits = layout.ASSET_UNDER_ORDER if is_asset else layout.UNDER_ORDER | ALL_ASSETS
     index = layout.ASSET_FLAGS if is_asset else layout.ACCOUNT_FLAGS
     row = overlay.get(key)
     assert row is not None, "an order is about what is there"
     flags = cast(int, row[index])
-    marked = flags | bit if freezes else flags & ~bit
+    marked = flags & ~all_bits
+    for _, asset, *_ in freezes:
+        marked |= layout.UNDER_ORDER | layout.frozen_asset_bit(asset) if asset else all_bits
     if marked != flags:
         overlay.put(key, (*row[:index], marked, *row[index + 1 :]))

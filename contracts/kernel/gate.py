@@ -38,6 +38,7 @@ from contracts.kernel.layout import (
     HoldRow,
     IdentityRow,
     Leg,
+    frozen_asset_bit,
 )
 from contracts.kernel.scope import Scope
 from state.parameters import ChainParameters
@@ -46,41 +47,37 @@ _LEVEL_MIN_INDEX: Final = [field.name for field in fields(ChainParameters)].inde
 """Place of the parameter in its row, which lists all of them in order."""
 
 
-def check_free(scope: Scope, legs: Sequence[Leg]) -> None:
+def check_free(scope: Scope, legs: Sequence[Leg], accounts: Sequence[AccountRow | None] | None = None) -> None:
     """Whether these legs of a free posting or a new hold may be; what they come to is counted against limits.
 
+    :param accounts: the row of each leg's account, None for the supply, if the caller has read them.
     :raises ContractError: with a code of the kernel's.
     """
-    get, time_ms = scope.overlay.get, scope.time_ms
+    get, time_ms, network_level = scope.overlay.get, scope.time_ms, level_min(scope)
     refuses_countries = get(NETWORK_JURISDICTIONS) is not None
     known, flags, level = "", 0, 0
     parties: list[limits.Party] = []
+    if accounts is None:
+        accounts = [None if party == SUPPLY else scope.account(party) for _, party, _ in legs]
     # Written for speed: every posting passes here. What stops one is worked out again where it is named.
-    for asset, address, change in legs:
+    for (asset, address, change), account in zip(legs, accounts, strict=True):
+        if account is None:
+            continue
         if asset != known:
             row: AssetRow = get(b"asset/" + asset.encode())  # type: ignore[assignment]
             known, flags, level = asset, row[4], row[5]
-            if (network_level := level_min(scope)) > level:
+            if network_level > level:
                 level = network_level
-        if address == SUPPLY:
-            continue
-        encoded = address.encode()
-        account: AccountRow = get(b"account/" + encoded)  # type: ignore[assignment]
         marks = account[3]
         if flags & ASSET_UNDER_ORDER:
             freezes.check_asset(scope, asset, SEND if change < 0 else RECEIVE)
-        if marks & UNDER_ORDER:
-            standing: freezes.Freezes = get(b"freezes/" + encoded)  # type: ignore[assignment]
-            for freeze in standing:
-                concerned = freeze[1]
-                if not concerned or concerned == asset:
-                    freezes.check_account(scope, legs, address, asset, SEND if change < 0 else RECEIVE)
-                    break
+        if marks & UNDER_ORDER and marks & frozen_asset_bit(asset):
+            freezes.check_account(scope, legs, address, asset, SEND if change < 0 else RECEIVE)
         if marks & MEMBERS_OWN or account[2]:
             continue
         identity: IdentityRow | None = None
         if level or marks & IDENTIFIED or flags & JURISDICTIONS:
-            identity = get(b"identity/" + encoded)  # type: ignore[assignment]
+            identity = get(b"identity/" + address.encode())  # type: ignore[assignment]
             if (
                 identity is None
                 or identity[1] != VERIFIED

@@ -49,7 +49,7 @@ is the canonical encoding of one list. In memory a value is a tuple (``…Row``)
     orders/<address or asset>/<index>    [number]
     limits/<asset>                       [since ms, [[risk class, issuer's, [[member, cap], …], in force], …],
                                           [[from, to, issuer's, [[member, cap], …], in force, since ms], …]]
-    window/<address>/<asset>             [day, in, out, in before, out before, [[day, in, out], …]]   what limits count
+    window/<address>/<asset>             [day, in, out, [in before, out before, [[day, in, out], …]]]   what counts
     window/<address>/<asset>/<country>   the same, of what went to that country where a corridor is limited
     jurisdictions                        [[country, …], [[member, [country, …]], …]]   refused in all of the network
     jurisdictions/<asset>                [only these, [country, …]]
@@ -72,7 +72,9 @@ is the canonical encoding of one list. In memory a value is a tuple (``…Row``)
 """
 
 import re
+from functools import lru_cache
 from typing import TypeAlias
+from zlib import crc32
 
 from state import codec
 
@@ -123,8 +125,10 @@ CorridorRow: TypeAlias = tuple[str, str, Rule, Caps, Rule, int]
 """Country of the payer and of the payee (empty: not known), the issuer's limits, caps, what is in force, since when."""
 LimitsRow: TypeAlias = tuple[int, tuple[ClassRow, ...], tuple[CorridorRow, ...]]
 """Since when windows are kept, in ms; limits by risk class and by corridor, ascending."""
-WindowRow: TypeAlias = tuple[int, int, int, int, int, tuple[tuple[int, int, int], ...]]
-"""UTC day since 1970, in and out on it, in and out on the days before that count, those days, ascending."""
+PastDays: TypeAlias = tuple[int, int, tuple[tuple[int, int, int], ...]]
+"""In and out on the days before today that count, and those days, ascending, each with its own."""
+WindowRow: TypeAlias = tuple[int, int, int, PastDays]
+"""UTC day since 1970, in and out on it, the days before."""
 ScheduledRow: TypeAlias = tuple[str, str, str, int, int, int, int, str, int, int, int]
 """As ``contracts.kernel.schedule.ScheduledCall`` names them."""
 ContractRow: TypeAlias = tuple[str, int, bytes, int, int, int]
@@ -158,6 +162,9 @@ SEALED, ERASING, ERASED = "sealed", "erasing", "erased"
 MEMBERS_OWN, UNDER_ORDER, IDENTIFIED = 1, 2, 4
 """Bits of an account's flags: a member's own account; orders freeze it or part of it, see ``freezes/<address>``; it
 has a row ``identity/<address>``. What reads those rows looks at the bit first, so that what does not apply is free."""
+
+FROZEN_ASSETS_SHIFT, FROZEN_ASSETS_BITS = 16, 16
+"""More bits of an account's flags: the sixteenths of all assets that an order on it may concern."""
 
 ACCOUNT_FLAGS, ASSET_FLAGS = 3, 4
 """Places of the flags in an account's and in an asset's row."""
@@ -273,6 +280,12 @@ def expiry_slot_key(address: str, asset: str, slot: int) -> bytes:
 
 def expiry_slot_of_key(hold: str) -> bytes:
     return b"expiring/" + hold.encode()
+
+
+@lru_cache(maxsize=1_024)
+def frozen_asset_bit(asset: str) -> int:
+    """The bit of an account's flags that stands for the asset among others."""
+    return 1 << FROZEN_ASSETS_SHIFT + crc32(asset.encode()) % FROZEN_ASSETS_BITS
 
 
 def freezes_key(subject: str) -> bytes:

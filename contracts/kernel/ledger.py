@@ -90,12 +90,14 @@ def admit(scope: Scope, legs: Sequence[Leg], moves: Moves, minted: dict[str, int
     """
     sums: dict[str, int] = {}
     repeats, marks, get = False, 0, scope.overlay.get
+    accounts: list[AccountRow | None] = []
     for asset, address, change in legs:
         if type(change) is not int or not 0 < abs(change) <= INT_MAX:
             refuse("amount_out_of_range")
         sums[asset] = sums.get(asset, 0) + change
         if address == SUPPLY:
             minted[asset] = minted.get(asset, 0) - change
+            accounts.append(None)
             continue
         place = (address, asset)
         before = moves.get(place)
@@ -107,6 +109,7 @@ def admit(scope: Scope, legs: Sequence[Leg], moves: Moves, minted: dict[str, int
         account: AccountRow | None = get(b"account/" + address.encode())  # type: ignore[assignment]
         if account is None:
             refuse("unknown_account", f"no account has the address {address[:96]}")
+        accounts.append(account)
         marks |= account[3]
         if change < 0 and not scope.agrees(address, account):
             refuse("debit_unauthorised", f"{address} has not agreed to the debit")
@@ -126,7 +129,7 @@ def admit(scope: Scope, legs: Sequence[Leg], moves: Moves, minted: dict[str, int
         credited = {(address, asset) for asset, address, change in legs if change > 0}
         check_funded(scope, legs, credited, {})
     if level or marks & GATED:
-        gate.check_free(scope, legs)
+        gate.check_free(scope, legs, accounts)
 
 
 def check_funded(

@@ -15,7 +15,7 @@ payer's money is burnt and other money minted in its place, in a payment across 
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final, TypeAlias, cast
 
 from contracts.kernel import expiry, layout
@@ -31,6 +31,7 @@ from contracts.kernel.layout import (
     IdentityRow,
     Leg,
     LimitsRow,
+    PastDays,
     Rule,
     WindowRow,
 )
@@ -60,6 +61,8 @@ UNVERIFIED: Final = "unverified"
 DAY_MS: Final = 86_400_000
 ROLLING_DAYS: Final = 30
 
+NO_PAST: Final[PastDays] = (0, 0, ())
+
 FUEL_PER_WINDOW = 1_800
 """For each party whose sums are kept: a key is read and written."""
 
@@ -81,27 +84,33 @@ def count(scope: Scope, parties: Sequence[Party], legs: Sequence[Leg]) -> None:
     get, put, day = scope.overlay.get, scope.overlay.put, scope.time_ms // DAY_MS
     known = known_class = ""
     row: LimitsRow = (0, (), ())
-    rule = UNLIMITED
+    least = most = single_out = single_in = day_out = day_in = rolling_out = rolling_in = 0
     arrivals: _Arrivals | None = None
     # Written for speed, as the gate is.
     for asset, address, change, identity in parties:
         risk_class = UNVERIFIED if identity is None else identity[5]
         if asset != known or risk_class != known_class:
             row = get(b"limits/" + asset.encode())  # type: ignore[assignment]
-            rule, known, known_class = rule_of(row, risk_class), asset, risk_class
+            least, most, single_out, single_in, day_out, day_in, rolling_out, rolling_in = rule_of(row, risk_class)
+            known, known_class = asset, risk_class
         key = f"window/{address}/{asset}".encode()
         window: WindowRow | None = get(key)  # type: ignore[assignment]
-        if window is None or window[0] != day:
-            window = _turned(window, day)
-        _, came, went, came_before, went_before, days = window
+        if window is None:
+            came = went = 0
+            past = NO_PAST
+        else:
+            if window[0] != day:
+                window = _turned(window, day)
+            _, came, went, past = window
         if change < 0:
             went -= change
-            if -change > rule[2] or went > rule[4] or went + went_before > rule[6]:
-                went = _checked_out(scope, row, rule, address, asset, -change, went, went_before)
-            if rule[0]:
-                had: BalanceRow | None = get(f"balance/{address}/{asset}".encode())  # type: ignore[assignment]
-                if had is None or had[0] + change < rule[0]:
-                    _check_least(scope, rule[0], address, asset, -change)
+            if -change > single_out or went > day_out or went + past[1] > rolling_out:
+                allowed = single_out, day_out, rolling_out
+                went = _checked_out(scope, row, allowed, address, asset, -change, went, past[1])
+            if least:
+                had: BalanceRow = get(f"balance/{address}/{asset}".encode()) or EMPTY_BALANCE  # type: ignore[assignment]
+                if had[0] + change < least:
+                    _check_least(scope, least, address, asset, -change)
             if row[2]:
                 if arrivals is None:
                     arrivals = _Arrivals(scope, legs)
@@ -110,11 +119,13 @@ def count(scope: Scope, parties: Sequence[Party], legs: Sequence[Leg]) -> None:
                     _count_corridor(scope, row, origin, to, address, asset, amount, day)
         else:
             came += change
-            if change > rule[3] or came > rule[5] or came + came_before > rule[7]:
-                came = _checked_in(rule, asset, change, came, came_before)
-            if rule[1] != NONE:
-                _check_most(scope, rule[1], address, asset, change)
-        put(key, (day, came, went, came_before, went_before, days))
+            if change > single_in or came > day_in or came + past[0] > rolling_in:
+                came = _checked_in((single_in, day_in, rolling_in), asset, change, came, past[0])
+            if most != NONE:
+                had = get(f"balance/{address}/{asset}".encode()) or EMPTY_BALANCE  # type: ignore[assignment]
+                if had[0] + had[1] + change > most:
+                    _refuse("balance_max", asset, most, had[0] + had[1] + change)
+        put(key, (day, came, went, past))
 
 
 def count_corridor(scope: Scope, asset: str, payer: str, payee: str, amount: int) -> None:
@@ -174,9 +185,8 @@ def left(scope: Scope, asset: str, address: str) -> dict[str, int]:
     if row is None or is_exempt(scope, address):
         return {}
     rule = rule_of(row, class_of(scope, address))
-    _, came, went, came_before, went_before, _ = _window(
-        scope, layout.window_key(address, asset), scope.time_ms // DAY_MS
-    )
+    window = _window(scope, layout.window_key(address, asset), scope.time_ms // DAY_MS)
+    _, came, went, (came_before, went_before, _) = window
     back, back_before = _due(scope, row, address, asset, scope.time_ms // DAY_MS)
     went, went_before = max(went - back, 0), max(went_before - back_before, 0)
     free, held = balance(scope, address, asset)
@@ -230,7 +240,7 @@ def _checked_out(
     scope: Scope, row: LimitsRow, rule: Rule, address: str, asset: str, amount: int, went: int, went_before: int
 ) -> int:
     """Today's sum, if the rule allows it. What expired holds still count is no obstacle, released or not."""
-    _, _, single, _, daily, _, rolling, _ = rule
+    single, daily, rolling = rule
     if amount > single:
         _refuse("single_out", asset, single, amount)
     back, back_before = _due(scope, row, address, asset, scope.time_ms // DAY_MS)
@@ -243,7 +253,7 @@ def _checked_out(
 
 def _checked_in(rule: Rule, asset: str, amount: int, came: int, came_before: int) -> int:
     """Today's sum, if the rule allows it."""
-    _, _, _, single, _, daily, _, rolling = rule
+    single, daily, rolling = rule
     if amount > single:
         _refuse("single_in", asset, single, amount)
     if came > daily != NONE:
@@ -260,12 +270,6 @@ def _check_least(scope: Scope, least: int, address: str, asset: str, amount: int
         _refuse("balance_min", asset, least, free - amount)
 
 
-def _check_most(scope: Scope, most: int, address: str, asset: str, amount: int) -> None:
-    free, held = cast(BalanceRow, scope.overlay.get(layout.balance_key(address, asset)) or EMPTY_BALANCE)
-    if free + held + amount > most:
-        _refuse("balance_max", asset, most, free + held + amount)
-
-
 def _count_corridor(
     scope: Scope, row: LimitsRow, origin: str, to: str, address: str, asset: str, amount: int, day: int
 ) -> None:
@@ -275,13 +279,13 @@ def _count_corridor(
     scope.meter.charge(FUEL_PER_WINDOW)
     single, daily, rolling = corridor[4]
     key = layout.corridor_window_key(address, asset, to)
-    _, came, went, came_before, went_before, days = _window(scope, key, day)
+    _, came, went, past = _window(scope, key, day)
     went = min(went + amount, NONE)
-    sums = (("single", single, amount), ("day", daily, went), ("rolling", rolling, went + went_before))
+    sums = (("single", single, amount), ("day", daily, went), ("rolling", rolling, went + past[1]))
     for name, limit, total in sums:
         if total > limit != NONE:
             _refuse(f"{name} from {origin or 'unknown'} to {to or 'unknown'}", asset, limit, total)
-    scope.overlay.put(key, (day, came, went, came_before, went_before, days))
+    scope.overlay.put(key, (day, came, went, past))
 
 
 class _Arrivals:
@@ -327,16 +331,16 @@ class _Arrivals:
 def _window(scope: Scope, key: bytes, day: int) -> WindowRow:
     """The row as it is on ``day``."""
     row = cast("WindowRow | None", scope.overlay.get(key))
-    return row if row is not None and row[0] == day else _turned(row, day)
-
-
-def _turned(row: WindowRow | None, day: int) -> WindowRow:
-    """A row of an earlier day, or of none, as it begins ``day``: without the days that count no more."""
     if row is None:
-        return (day, 0, 0, 0, 0, ())
+        return (day, 0, 0, NO_PAST)
+    return row if row[0] == day else _turned(row, day)
+
+
+def _turned(row: WindowRow, day: int) -> WindowRow:
+    """A row of an earlier day as it begins ``day``: without the days that count no more."""
     first = day - ROLLING_DAYS + 1
-    days = tuple(entry for entry in (*row[5], row[:3]) if entry[0] >= first and (entry[1] or entry[2]))
-    return (day, 0, 0, _bounded(entry[1] for entry in days), _bounded(entry[2] for entry in days), days)
+    days = (*row[3][2], row[:3])
+    return (day, 0, 0, _past(tuple(entry for entry in days if entry[0] >= first and (entry[1] or entry[2]))))
 
 
 def _uncount(scope: Scope, key: bytes, day: int, came: int, went: int) -> None:
@@ -344,15 +348,19 @@ def _uncount(scope: Scope, key: bytes, day: int, came: int, went: int) -> None:
     row = cast("WindowRow | None", scope.overlay.get(key))
     if row is None:
         return
-    today, came_today, went_today, _, _, days = row
+    today, came_today, went_today, past = row
     if today == day:
-        changed = (day, max(came_today - came, 0), max(went_today - went, 0), *row[3:])
+        changed: WindowRow = (day, max(came_today - came, 0), max(went_today - went, 0), past)
     else:
-        days = tuple((at, max(i - came, 0), max(o - went, 0)) if at == day else (at, i, o) for at, i, o in days)
-        came_before, went_before = _bounded(entry[1] for entry in days), _bounded(entry[2] for entry in days)
-        changed = (today, came_today, went_today, came_before, went_before, days)
+        days = tuple((at, max(i - came, 0), max(o - went, 0)) if at == day else (at, i, o) for at, i, o in past[2])
+        changed = (today, came_today, went_today, _past(days))
     if changed != row:
         scope.overlay.put(key, changed)
+
+
+def _past(days: tuple[tuple[int, int, int], ...]) -> PastDays:
+    """The days before today, with their sums."""
+    return (min(sum(entry[1] for entry in days), NONE), min(sum(entry[2] for entry in days), NONE), days)
 
 
 def _due(scope: Scope, row: LimitsRow, address: str, asset: str, day: int) -> tuple[int, int]:
@@ -369,10 +377,6 @@ def _due(scope: Scope, row: LimitsRow, address: str, asset: str, day: int) -> tu
         elif made > day - ROLLING_DAYS:
             before += held[2]
     return today, before
-
-
-def _bounded(amounts: Iterable[int]) -> int:
-    return min(sum(amounts), NONE)
 
 
 def _refuse(name: str, asset: str, limit: int, amount: int) -> None:

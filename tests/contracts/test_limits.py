@@ -239,9 +239,11 @@ def test_what_was_held_before_there_were_limits_gives_nothing_back(desk: Desk) -
 
 def test_a_hold_for_oneself_counts_for_nobody(desk: Desk) -> None:
     limit(desk, day_out=100, day_in=100)
+    assert [pay(desk, 30), pay(desk, 30, "bob", "ann")] == ["ok", "ok"]
     held = hold(desk, 500, ANN)
+    assert (left(desk)["day_out"], left(desk)["day_in"]) == (70, 70)
     holds.void(desk.scope(contract="spender"), held)
-    assert (left(desk)["day_out"], left(desk)["day_in"]) == (100, 100)
+    assert (left(desk)["day_out"], left(desk)["day_in"]) == (70, 70)
 
 
 def test_a_receiver_named_late_counts_when_it_is_named(desk: Desk) -> None:
@@ -339,6 +341,15 @@ def test_a_batch_counts_in_each_corridor_what_goes_there(desk: Desk) -> None:
     assert [batch(101, 1), batch(1, 201), batch(100, 200)] == ["limit_exceeded", "limit_exceeded", "ok"]
 
 
+def test_of_what_several_pay_into_a_country_each_counts_its_own(desk: Desk) -> None:
+    identify(desk, "ann", country="CH")
+    identify(desk, "bob", country="FR")
+    corridor(desk, "CH", "FR", day=100)
+    legs = [(USD, ANN, -60), (USD, ALPINE, -500), (USD, BOB, 560)]
+    assert code_of(ledger.journal, desk.scope("ann", "alpine"), legs, "payment") == "ok"
+    assert [pay(desk, 41), pay(desk, 40)] == ["limit_exceeded", "ok"]
+
+
 def test_countries_are_countries_and_corridors_are_bounded(desk: Desk) -> None:
     scope = desk.scope("alpine")
     assert code_of(limit_rules.set_corridor, scope, USD, "XX", "FR", [("day", 1)]) == "bad_limits"
@@ -374,23 +385,25 @@ def test_a_window_keeps_only_the_days_that_count(desk: Desk) -> None:
         next_day(desk)
     row = desk.overlay.get(layout.window_key(ANN, USD))
     assert row is not None
-    days = row[5]
-    assert isinstance(days, tuple)
-    assert len(days) == ROLLING_DAYS - 1
+    past = row[3]
+    assert isinstance(past, tuple)
+    assert past[:2] == (0, 10 * (ROLLING_DAYS - 1))
+    assert isinstance(past[2], tuple)
+    assert len(past[2]) == ROLLING_DAYS - 1
     assert left(desk)["rolling_out"] == 1_000_000 - 10 * (ROLLING_DAYS - 1)
     next_day(desk, 10 * ROLLING_DAYS)
     assert pay(desk, 1) == "ok"
-    assert desk.overlay.get(layout.window_key(ANN, USD)) == (desk.time_ms // DAY_MS, 0, 1, 0, 0, ())
+    assert desk.overlay.get(layout.window_key(ANN, USD)) == (desk.time_ms // DAY_MS, 0, 1, (0, 0, ()))
 
 
 def test_sums_past_the_largest_amount_are_kept_as_it(desk: Desk) -> None:
     limit(desk, "high", single_out=1)
     most = 2**63 - 1
-    window = (desk.time_ms // DAY_MS, most - 1, most - 1, most, most, ())
+    window = (desk.time_ms // DAY_MS, most - 1, most - 1, (most, most, ()))
     desk.overlay.put(layout.window_key(ANN, USD), window)
     assert pay(desk, 100) == "ok"
     assert pay(desk, 100, "bob", "ann") == "ok"
-    assert desk.overlay.get(layout.window_key(ANN, USD)) == (window[0], most, most, most, most, ())
+    assert desk.overlay.get(layout.window_key(ANN, USD)) == (window[0], most, most, (most, most, ()))
 
 
 def test_windows_cost_fuel(desk: Desk) -> None:
