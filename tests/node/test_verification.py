@@ -9,6 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from contracts import executor
+from contracts.genesis_state import GenesisState, write_genesis
+from contracts.kernel import layout
+from contracts.kernel.layout import Row
+from contracts.reads import Reads
 from node import testnet, verification
 from node.chain import Chain
 from node.home import Home
@@ -18,6 +23,7 @@ from state import codec, transaction
 from state.block import Block, make_block
 from state.digest import NO_DIGEST
 from state.errors import Corrupt, Invalid, Reason
+from state.overlay import Overlay
 from state.store import Database
 from state.votes import Checkpoint, Commit
 from tests.node.made_chain import Maker
@@ -268,3 +274,31 @@ def test_a_chain_that_lost_its_end(made: Maker) -> None:
     made.database.close()
     made.state.close()
     assert corrupt(made.home) == f"Height {HEIGHTS}: the anchor names a block here, and the chain holds nothing."
+
+
+def test_a_state_that_breaks_a_promise_is_unsound_whoever_agrees_on_it(
+    made: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same bug at every node: the roots agree, and what it did to the money is found."""
+    monkeypatch.setattr(Reads, "faults", lambda self: iter([f"fault {number}" for number in range(9)]))
+    with pytest.raises(Corrupt) as caught:
+        verification.verify(made.home, ignore)
+    assert str(caught.value) == (
+        f"Height {HEIGHTS}: the state is unsound: fault 0; fault 1; fault 2; fault 3; fault 4. Every node that "
+        "executes this chain comes to the same state, so this is a defect of the code: stop the network, and keep this "
+        "directory."
+    )
+
+
+def test_a_kernel_that_makes_money_is_found(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    def add_balance(overlay: Overlay[Row], genesis: GenesisState) -> None:
+        write_genesis(overlay, genesis)
+        overlay.put(layout.balance_key("nobody", "USD.alpina"), (7, 0))
+
+    monkeypatch.setattr(executor, "write_genesis", add_balance)
+    maker: Maker = request.getfixturevalue("maker")
+    maker.add([])
+    maker.close()
+    with pytest.raises(Corrupt) as caught:
+        verification.verify(maker.home, ignore)
+    assert "the state is unsound: there is a balance of nobody, which is no account; " in str(caught.value)
