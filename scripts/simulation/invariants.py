@@ -113,9 +113,8 @@ class Invariants:
         known = self._outcomes.get(world.height)
         if known is not None and known[0] != world.root:
             raise Violated(f"I4: {machine.name} has another root at {world.height}")
-        for audit in Reads(machine.executor).audit():
-            if not audit.is_sound:
-                raise Violated(f"I5: {machine.name}: {audit}")
+        for fault in Reads(machine.executor).faults():
+            raise Violated(f"I5: {machine.name}: {fault}")
 
     def _check_rest(self, machine: Machine) -> None:
         """I7: what a spell of work took up is given back."""
