@@ -131,6 +131,20 @@ def test_frozen_parts_of_several_orders_add_up(rich: Desk) -> None:
     assert transfer(rich, "ann", "bob", 400) == "ok"
 
 
+def test_what_is_held_is_no_part_of_what_stays_available(rich: Desk) -> None:
+    hold(rich, "ann", "bob", 400)
+    freeze(rich, "ann", SEND, asset=USD, amount=500)
+    assert transfer(rich, "ann", "bob", 101) == "account_frozen"
+    assert transfer(rich, "ann", "bob", 100) == "ok"
+
+
+def test_a_hold_for_oneself_settles_though_a_part_is_frozen(rich: Desk) -> None:
+    held = hold(rich, "ann", "ann", 400)
+    freeze(rich, "ann", SETTLE, asset=USD, amount=5_000)
+    assert holds.may_settle(rich.scope(), held)
+    assert post(rich, held, 400) == "ok"
+
+
 def test_a_part_is_judged_by_what_a_whole_journal_leaves(rich: Desk) -> None:
     freeze(rich, "ann", SEND, asset=USD, amount=300)
     ann, bob, alpine = (address_of(name) for name in ("ann", "bob", "alpine"))

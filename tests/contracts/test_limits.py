@@ -91,6 +91,20 @@ def test_a_day_ends_at_midnight_utc_and_the_rolling_days_move_on(desk: Desk) -> 
     assert [pay(desk, 100), pay(desk, 1)] == ["ok", "limit_exceeded"]
 
 
+def test_what_comes_in_rolls_over_days_too(desk: Desk) -> None:
+    limit(desk, rolling_in=100)
+    assert pay(desk, 60) == "ok"
+    next_day(desk)
+    assert [pay(desk, 41), pay(desk, 40)] == ["limit_exceeded", "ok"]
+
+
+def test_what_is_held_counts_as_had(desk: Desk) -> None:
+    limit(desk, balance_max=10_100)
+    scope = desk.scope("bob", contract="spender")
+    holds.create(scope, USD, BOB, 4_000, ALPINE, 0, "escrow", "")
+    assert [pay(desk, 101), pay(desk, 100)] == ["limit_exceeded", "ok"]
+
+
 def test_in_and_out_are_gross(desk: Desk) -> None:
     limit(desk, day_out=500, day_in=400)
     assert [pay(desk, 400), pay(desk, 400, "bob", "ann"), pay(desk, 101), pay(desk, 1)] == [
@@ -135,6 +149,12 @@ def test_a_risk_class_has_its_own_limits_and_those_for_all(desk: Desk) -> None:
     assert [pay(desk, 1_001), pay(desk, 1_000)] == ["limit_exceeded", "ok"]
     assert limit_rules.limits_in_force(desk.scope(), USD, "low") == [("single_out", 1_000), ("day_out", 1_500)]
     assert limit_rules.limits_in_force(desk.scope(), USD, "high") == [("single_out", 1_000)]
+
+
+def test_a_cap_for_all_holds_for_each_class(desk: Desk) -> None:
+    limit(desk, "unverified", single_out=5_000)
+    cap(desk, "marta", single_out=10)
+    assert [pay(desk, 11), pay(desk, 10)] == ["limit_exceeded", "ok"]
 
 
 def test_a_submitted_identity_is_unverified(desk: Desk) -> None:
@@ -235,6 +255,23 @@ def test_what_was_held_before_there_were_limits_gives_nothing_back(desk: Desk) -
     assert pay(desk, 100) == "ok"
     holds.void(desk.scope(contract="spender"), held)
     assert left(desk)["day_out"] == 0
+
+
+def test_what_expired_from_before_there_were_limits_makes_no_room(desk: Desk) -> None:
+    hold(desk, 60, expires_ms=desk.time_ms + 10)
+    limit(desk, day_out=100)
+    assert pay(desk, 100) == "ok"
+    desk.time_ms += 10
+    assert pay(desk, 1) == "limit_exceeded"
+    assert left(desk)["day_out"] == 0
+
+
+def test_an_expired_hold_for_oneself_makes_no_room(desk: Desk) -> None:
+    limit(desk, day_out=100)
+    hold(desk, 500, ANN, desk.time_ms + 10)
+    assert pay(desk, 100) == "ok"
+    desk.time_ms += 10
+    assert pay(desk, 1) == "limit_exceeded"
 
 
 def test_a_hold_for_oneself_counts_for_nobody(desk: Desk) -> None:
