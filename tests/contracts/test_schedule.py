@@ -5,13 +5,16 @@ from dataclasses import replace
 import pytest
 
 from contracts.executor import BlockResult, Executor
-from contracts.kernel import schedule
+from contracts.kernel import layout, schedule
+from contracts.kernel.layout import Row
+from contracts.kernel.schedule import ScheduledCall
 from contracts.language.values import write_integer
 from contracts.records import ResultRow
 from state import merkle
 from state.address import contract_address
 from state.codec import Value
 from state.errors import Invalid
+from state.overlay import Overlay
 from state.receipt import Event
 from state.transaction import sign
 from state.world import World
@@ -362,3 +365,38 @@ def rows(chain: Chain) -> dict[bytes, object]:
     """What the state holds of the schedule but its first row."""
     prefixes = (b"scheduled/", b"scheduling/", b"queue", b"waiting/")
     return {key: value for key, value in chain.reads.state_items() if key.startswith(prefixes)}
+
+
+def test_a_call_costs_a_few_keys_however_many_wait() -> None:
+    state: dict[bytes, Row] = {}
+    counts = []
+    for first, last in ((1, 200), (200, 12_000)):
+        overlay: Overlay[Row] = Overlay(state.get)
+        for number in range(first, last):
+            keep(overlay, number, at_ms=number * 7_919 % 10_007)
+        state.update({key: row for key, row in overlay.changes().items() if row is not None})
+        asked: list[bytes] = []
+
+        def read(key: bytes, asked: list[bytes] = asked) -> Row | None:
+            asked.append(key)
+            return state.get(key)
+
+        overlay = Overlay(read)
+        keep(overlay, last, at_ms=5_003)
+        added = len(asked), len(overlay.changes())
+        overlay = Overlay(read)
+        asked.clear()
+        ((number, *_), _) = schedule.due(overlay, 10**9, 1, 10**9)
+        assert schedule.take(overlay, number) is not None
+        counts.append((added, (len(asked), len(overlay.changes()))))
+    # The call's row, its contract's count, the first row, and a page a level, of which one changes.
+    (few_added, few_taken), (many_added, many_taken) = counts
+    assert few_added[1] == few_taken[1] == many_added[1] == many_taken[1] == 4
+    assert max(few_added[0], few_taken[0]) <= 6
+    assert max(many_added[0], many_taken[0]) <= 7
+
+
+def keep(overlay: Overlay[Row], number: int, at_ms: int) -> None:
+    """What scheduling a call writes."""
+    overlay.put(layout.SCHEDULE, (number + 1, schedule.first_due_ms(overlay)))
+    schedule._keep(overlay, number, ScheduledCall("diary", "write", "x", at_ms, FUEL, 0, 0, "pending", at_ms, 0, 0))
