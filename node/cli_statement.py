@@ -1,7 +1,6 @@
 """``hansa statement``: what moved an account's money of one asset in a period, from opening to closing."""
 
 from datetime import UTC, datetime
-from typing import Any
 
 import click
 
@@ -86,12 +85,15 @@ def statement(
 
 def _cells(entry: MovementAnswer, asset: str) -> tuple[str, ...]:
     when = datetime.fromtimestamp(int(entry.block_time_ms) / 1000, UTC)
-    amounts: list[Any] = [
-        accounts.show_amount(int(value), asset).partition(" ")[0] for value in (entry.change, entry.balance)
-    ]
+    amounts = [_amount(int(value), asset) for value in (entry.change, entry.balance)]
     return (
         f"{when:%Y-%m-%d %H:%M:%S}", entry.height, *amounts, entry.purpose, entry.contract, entry.reference
     )  # fmt: skip
+
+
+def _amount(amount: int, asset: str) -> str:
+    text = accounts.show_amount(abs(amount), asset).partition(" ")[0]
+    return f"-{text}" if amount < 0 else text
 
 
 def _day_ms(day: datetime) -> int:

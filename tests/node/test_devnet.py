@@ -70,6 +70,12 @@ def test_a_network_lives(directory: Path, hansa: Hansa) -> None:
     assert hansa(*pay, "12.50", "USD", code=1)["error"]["code"] == "insufficient_funds"
     shown = hansa("wallet", "show", "bob", *alpina)
     assert shown["balances"] == [{"asset": "USD.alpina", "amount": "1250", "held": "0"}]
+    told = hansa("statement", "alice", "USD.alpina", *alpina)
+    assert (told["opening"], told["closing"], told["complete"]) == ("0", "750", True)
+    assert [(entry["change"], entry["purpose"], entry["reference"]) for entry in told["movements"]] == [
+        ("2000", "deposit", "cash"),
+        ("-1250", "payment", "lunch"),
+    ]
 
     hansa("devnet", "kill", "corriente", *where)
     waiting = hansa(*pay, "0.50", "USD", "--timeout", "1", code=4)  # two of four are no quorum
