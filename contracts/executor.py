@@ -27,7 +27,6 @@ from contracts.language.fuel import Meter
 from contracts.language.kernel_interface import Plain
 from contracts.records import ResultRow, decode_row, encode_row
 from state import merkle
-from state.address import contract_address
 from state.block import Block
 from state.codec import Value
 from state.digest import NO_DIGEST
@@ -247,7 +246,9 @@ class Executor:
         self, overlay: Overlay[Row], number: int, call: ScheduledCall, height: int, time_ms: int
     ) -> Outcome:
         """One run of a scheduled call, which is out of the queue, and what follows if it fails."""
-        address = contract_address(self.parameters.address_prefix, call.contract)
+        deployed = self.contracts.find(overlay, call.contract)
+        assert deployed is not None, "a contract that has scheduled a call is there"
+        address = deployed.address
         identity = schedule.run_id(self.chain_id, number, call.attempts + 1)
         meter = Meter(call.fuel)
         scope = Scope(overlay, self.parameters.address_prefix, height, time_ms, identity, address, (), meter)
@@ -256,8 +257,6 @@ class Executor:
 
         def act() -> tuple[Value, ...]:
             meter.charge(TRANSACTION_FUEL)
-            deployed = self.contracts.find(overlay, call.contract)
-            assert deployed is not None, "a contract that has scheduled a call is there"
             value = invoke(scope, self.contracts, deployed, call.method, [call.argument], address)
             frozen_value(value)
             return (value,)
