@@ -2,7 +2,7 @@
 
 Primaries take turns by height. The certificate inside header h − 1 tells in which view block h − 2 was decided, so
 whose turns had failed there: they move to the back of the order, and return after 32·2^k heights, k being their
-failures in a row before this one. A success wipes the slate. A ``Rotation`` is the state of that fold for one
+failures in a row, this one included. A success wipes the slate. A ``Rotation`` is the state of that fold for one
 height; it needs nothing that validators could differ on, and can be stored.
 """
 
@@ -19,7 +19,8 @@ from state.votes import Commit
 ROTATION_VERSION = 1
 
 BENCH_HEIGHTS = 32
-"""Heights that a first failure costs: a view change in 33 blocks is little, and a restarted bank soon is back."""
+"""Twice as many are what a first failure costs: so that a dead bank of four never causes two view changes within 100
+heights, and a restarted one soon is back."""
 
 FAILURES_MAX = 6
 """Doubling stops here: a bank that is down for weeks costs one view change in 2,048 heights."""
@@ -31,7 +32,7 @@ class Standing:
 
     member: str
     failures: int
-    """Failures in a row, 1 to FAILURES_MAX + 1."""
+    """Failures in a row, 1 to FAILURES_MAX: further ones are not counted."""
     returns_height: int
     """First height at which it takes turns again."""
 
@@ -100,8 +101,8 @@ def judge(standings: Sequence[Standing], order: Sequence[str], height: int, view
     succeeded = order[view % len(order)]
     for member in order[: min(view, len(order))]:
         before = known.get(member)
-        failures = 0 if before is None else min(before.failures, FAILURES_MAX)
-        known[member] = Standing(member, failures + 1, height + BENCH_HEIGHTS * 2**failures)
+        failures = min((0 if before is None else before.failures) + 1, FAILURES_MAX)
+        known[member] = Standing(member, failures, height + BENCH_HEIGHTS * 2**failures)
     known.pop(succeeded, None)
     return tuple(known[member] for member in sorted(known))
 
