@@ -5,15 +5,15 @@ as many heights are kept for whoever lacks them. A certificate that contradicts 
 """
 
 from consensus.events import Halt
-from consensus.evidence import Verify
-from consensus.messages import CertifiedMessage, SignedVote
+from consensus.messages import CertifiedMessage
 from consensus.outbox import Outbox
 from consensus.safety import SignRequest
 from consensus.tally import Tally
 from state.certificate import Certificate
 from state.errors import Invalid, Reason
+from state.evidence import Verify
 from state.validators import ValidatorSet
-from state.votes import Checkpoint
+from state.votes import Checkpoint, SignedVote
 
 WINDOWS_KEPT = 2
 """Heights that are collected and kept, in units of L: agreement is at most L ahead of the newest certificate."""

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from consensus.evidence import Evidence
 from consensus.messages import Message
 from consensus.rotation import Rotation
 from consensus.safety import SignRequest
 from state.block import Block
 from state.certificate import Certificate
 from state.errors import Reason
+from state.evidence import Evidence
 from state.validators import ValidatorSet
 from state.votes import Checkpoint
 

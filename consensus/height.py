@@ -6,14 +6,12 @@ changes nothing, so every handler may simply be followed by it.
 
 from consensus import view_changes
 from consensus.events import ProposalReady, ProposalWanted, Signed, Timer, TimerKind, Validation
-from consensus.evidence import Verify, contradict, evidence_of
 from consensus.messages import (
     Inquiry,
     Message,
     NewViewMessage,
     PrePrepare,
     SignedMessage,
-    SignedVote,
     ViewChangeMessage,
     digest_of_view_changes,
     signed_vote_of,
@@ -28,8 +26,9 @@ from consensus.view_state import Conditions, Proposed, ViewState
 from state.block import Block
 from state.certificate import Certificate
 from state.errors import Invalid, Reason
+from state.evidence import Verify, contradict, evidence_of
 from state.validators import ValidatorSet
-from state.votes import Checkpoint, Commit, NewView, Prepare, Proposal, ViewChange, Vote
+from state.votes import Checkpoint, Commit, NewView, Prepare, Proposal, SignedVote, ViewChange, Vote
 
 BLOCKS_KEPT = 4
 """Proposed blocks that a height remembers, newest views first: a commit certificate may still come for any."""

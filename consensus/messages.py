@@ -8,45 +8,18 @@ it proves itself. Decoding checks shape and sizes only: no signature, no quorum.
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from state import codec, digest, votes
+from state import codec, digest
 from state.block import Block
 from state.certificate import Certificate
 from state.codec import Value
 from state.errors import Invalid, Reason
-from state.keys import SIGNATURE_BYTES
 from state.validators import VALIDATORS_MAX
-from state.votes import Checkpoint, Commit, NewView, Prepare, Proposal, ViewChange, Vote
+from state.votes import Checkpoint, Commit, NewView, Prepare, Proposal, SignedVote, ViewChange
 
 MESSAGE_VERSION = 1
 
 MESSAGE_VALUES_MAX = 4_096
 """Most values in one message: a NEW-VIEW with the VIEW-CHANGEs of 100 validators and a certificate has 1,300."""
-
-
-@dataclass(frozen=True, slots=True)
-class SignedVote:
-    """A vote and its signature. On its own on the link it is a PREPARE, a COMMIT or a CHECKPOINT."""
-
-    vote: Vote
-    signer: int
-    """Index in V(height)."""
-    signature: bytes
-    """64 bytes over ``votes.signing_payload``."""
-
-    @property
-    def height(self) -> int:
-        """Height that the vote is about."""
-        return self.vote.height
-
-    def to_value(self) -> Value:
-        """What ``from_value`` takes."""
-        return [votes.to_value(self.vote), self.signer, self.signature]
-
-    @classmethod
-    def from_value(cls, value: Value) -> "SignedVote":
-        """Read a signed vote of any kind. :raises Invalid: MALFORMED."""
-        vote_value, signer, signature = codec.fields(value, list, int, bytes)
-        return cls(votes.from_value(vote_value), _signer(signer), codec.sized(signature, SIGNATURE_BYTES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,9 +242,3 @@ def _name_block(vote: Proposal | NewView, block: Block) -> None:
     if block.digest != vote.digest or block.height != vote.height:
         raise Invalid(Reason.MALFORMED, "the block is not the one that the vote names")
 
-
-def _signer(value: Value) -> int:
-    signer = codec.natural(value)
-    if signer >= VALIDATORS_MAX:
-        raise Invalid(Reason.STRANGER, f"no network has a validator {signer}")
-    return signer

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 
-from consensus.messages import SignedVote
 from state.certificate import Certificate
 from state.validators import ValidatorSet
-from state.votes import Checkpoint, Commit
+from state.votes import Checkpoint, Commit, SignedVote
 
 
 class NewestVotes:

@@ -14,11 +14,11 @@ from consensus.events import (
     Timer,
     Validation,
 )
-from consensus.evidence import Evidence
 from consensus.messages import Message
 from consensus.safety import SignRequest
 from state.certificate import Certificate
 from state.errors import Invalid
+from state.evidence import Evidence
 
 
 class Outbox:

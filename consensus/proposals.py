@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from consensus.evidence import Verify
 from consensus.tally import check_certificate
 from state.block import Block
 from state.certificate import Certificate
 from state.errors import Invalid, Reason
+from state.evidence import Verify
 from state.parameters import ChainParameters
 from state.validators import ValidatorSet
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from consensus import events
 from consensus.checkpoints import Checkpoints
 from consensus.events import Event, Received, Signed, Timer, TimerKind
-from consensus.evidence import Verify
 from consensus.height import Height
 from consensus.messages import (
     CertifiedMessage,
@@ -18,7 +17,6 @@ from consensus.messages import (
     NewViewMessage,
     PrePrepare,
     SignedMessage,
-    SignedVote,
     ViewChangeMessage,
     signed_vote_of,
 )
@@ -35,8 +33,9 @@ from state.block import Block
 from state.certificate import Certificate
 from state.digest import NO_DIGEST
 from state.errors import Invalid, Reason
+from state.evidence import Verify
 from state.validators import ValidatorSet
-from state.votes import Checkpoint, Commit, Prepare
+from state.votes import Checkpoint, Commit, Prepare, SignedVote
 
 RESEND_MS = 200
 """How often what may have been lost is sent again: twice within the shortest view timeout."""

@@ -12,14 +12,7 @@ Signatures inside certificates are not checked again here: the core has checked 
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from consensus.messages import (
-    NewViewMessage,
-    PrePrepare,
-    SignedMessage,
-    SignedVote,
-    ViewChangeMessage,
-    digest_of_view_changes,
-)
+from consensus.messages import NewViewMessage, PrePrepare, SignedMessage, ViewChangeMessage, digest_of_view_changes
 from state import codec, votes
 from state.block import Block
 from state.certificate import Certificate, check_signers
@@ -27,7 +20,7 @@ from state.codec import Value
 from state.errors import Invalid
 from state.keys import SIGNATURE_BYTES
 from state.validators import VALIDATORS_MAX, ValidatorSet
-from state.votes import Checkpoint, Commit, NewView, Prepare, Proposal, ViewChange, Vote
+from state.votes import Checkpoint, Commit, NewView, Prepare, Proposal, SignedVote, ViewChange, Vote
 
 REQUEST_VERSION = 1
 RECORD_VERSION = 1

@@ -6,12 +6,11 @@ checked then, and a real contradiction is evidence.
 
 from dataclasses import dataclass
 
-from consensus.evidence import Evidence, Verify, evidence_of
-from consensus.messages import SignedVote
 from state.certificate import Certificate, CertifiedVote, check_signers
 from state.errors import Invalid, Reason
+from state.evidence import Evidence, Verify, evidence_of
 from state.validators import ValidatorSet
-from state.votes import Checkpoint, NewView, Prepare, Proposal, ViewChange, signing_payload
+from state.votes import Checkpoint, NewView, Prepare, Proposal, SignedVote, ViewChange, signing_payload
 
 VIEWS_KEPT = 4
 """Views that are remembered for each signer and kind; the lowest gives way, so far views only cost their signer."""

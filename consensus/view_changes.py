@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 
-from consensus.messages import NewViewMessage, SignedVote, ViewChangeMessage, digest_of_view_changes, signed_vote_of
+from consensus.messages import NewViewMessage, ViewChangeMessage, digest_of_view_changes, signed_vote_of
 from consensus.safety import view_of
 from consensus.tally import Tally
 from state.certificate import Certificate
 from state.errors import Invalid, Reason
 from state.validators import ValidatorSet
-from state.votes import Prepare, ViewChange
+from state.votes import Prepare, SignedVote, ViewChange
 
 VIEW_TIMEOUT_MS = 500
 """Of view 0: several times what a decision takes between continents."""

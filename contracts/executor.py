@@ -17,7 +17,7 @@ from contracts.deployed import Contracts
 from contracts.genesis_state import GenesisState, write_genesis
 from contracts.host import frozen_value, invoke
 from contracts.invariants import Broken
-from contracts.kernel import fees, layout, members, pauses, schedule
+from contracts.kernel import evidence, fees, layout, members, pauses, schedule
 from contracts.kernel.codes import refuse
 from contracts.kernel.layout import AccountRow, Row, TariffRow
 from contracts.kernel.schedule import ScheduledCall
@@ -142,6 +142,7 @@ class Executor:
         assert genesis.parameters == self.parameters, "the chain's parameters are those of its genesis"
         overlay = self.overlay()
         write_genesis(overlay, genesis)
+        overlay.put(layout.CHAIN, (self.chain_id,))
         result = ResultRow(NO_DIGEST, merkle.EMPTY_ROOT, self.world.root, genesis.time_ms, 0, 0, 0)
         return self._commit(0, NO_DIGEST, overlay, {records.result_key(0): result.encode()})
 
@@ -435,5 +436,5 @@ def _admit(scope: Scope, body: Body) -> None:
     if scope.time_ms > body.valid_until_ms:
         refuse("expired", f"valid until {body.valid_until_ms}, the block's time is {scope.time_ms}")
     for address in _senders(body):
-        if not scope.policy_met(address):
+        if not scope.policy_met(address) and not evidence.is_report(scope, body):
             refuse("unauthorised", f"the keys that sign do not meet the policy of {address}")

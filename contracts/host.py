@@ -12,6 +12,7 @@ from contracts.kernel import (
     accounts,
     assets,
     dates,
+    evidence,
     exchanges,
     fees,
     groups,
@@ -191,6 +192,10 @@ def _balance(scope: Scope, asset: str, account: str) -> int:
 
 def _held(scope: Scope, asset: str, account: str) -> int:
     return ledger.balance(scope, account, asset)[1]
+
+
+def _check_evidence(scope: Scope, encoded: bytes) -> Plain:
+    return [*evidence.check(scope, encoded)]
 
 
 def _account_bank(scope: Scope, account: str) -> str:
@@ -396,6 +401,7 @@ LEDGER: Final[Mapping[str, Callable[..., Plain]]] = {
     "member_role": _member_role,
     "member_account": _member_account,
     "member_of": members.member_of,
+    "check_evidence": _check_evidence,
     "day_of": _day_of,
     "date_of": _date_of,
     "add_months": _add_months,

@@ -229,7 +229,9 @@ class Driver:
 
     def _report(self, ready: core.Ready) -> None:
         for evidence in ready.evidence:
-            self._chain.put_evidence(evidence.height, evidence.encode())
+            encoded = evidence.encode()
+            self._chain.put_evidence(evidence.height, encoded)
+            self._parts.listener.evidence(encoded)
             self._parts.listener.log(logging.ERROR, "evidence of a double vote", height=evidence.height)
         for rejected in ready.rejected:
             self.rejected_count += 1

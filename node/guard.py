@@ -7,11 +7,11 @@ the node abstains until the height of that vote is decided. This detects ordinar
 proof against f liars.
 """
 
-from consensus.messages import SignedVote
 from node.history import ValidatorHistory
 from node.signer import Signer
 from state import codec
 from state.errors import Invalid
+from state.votes import SignedVote
 
 NEWEST_VOTE_BYTES_MAX = 1_024
 """Largest encoded vote in a handshake."""

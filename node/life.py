@@ -36,6 +36,7 @@ from node.queries import NodeQueries, Sources
 from node.quota import Quota
 from node.readings import readings
 from node.records import Recovered
+from node.reporting import Reporter
 from node.runtime import AsyncClock, InlineVerifier, PeerLinks, open_journal, standing
 from node.signer import Signer
 from node.verifying import ProcessVerifier
@@ -260,6 +261,8 @@ class Node:
             self.metrics.finalised,
             is_validator=role is Role.VALIDATOR,
         )
+        if role is Role.VALIDATOR:
+            self._start_reporting()
         self.server = Server(
             method_table(self.intake, self.queries, VERSION),
             self.not_ready,
@@ -277,6 +280,28 @@ class Node:
             self.rpc_port = await self.server.start(settings.rpc.host, settings.rpc.port)
         except OSError as error:
             raise port_refused(settings.rpc.host, settings.rpc.port, "rpc.port", error) from error
+
+    def _start_reporting(self) -> None:
+        """Put evidence on chain: what is found, and what an earlier life has found."""
+        genesis, opening = self._opening.genesis, self._opening
+        reporter = Reporter(
+            self._chain_id,
+            genesis.parameters,
+            KeyPair.from_seed(opening.identity.seed),
+            genesis.account_address(opening.member),
+            self.intake.submit_many,
+            self.queries.is_reported,
+        )
+        self.notices.on_evidence(reporter.add)
+        for encoded in self.chain.evidence():
+            reporter.add(encoded)
+        task = asyncio.get_running_loop().create_task(reporter.run(), name="reporting evidence")
+        task.add_done_callback(self._reporting_ended)
+        self._closing.callback(task.cancel)
+
+    def _reporting_ended(self, task: "asyncio.Task[None]") -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failed(error)
 
     # ---------------------------------------------------------------------------------------------------- closing
 

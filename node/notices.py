@@ -75,6 +75,7 @@ class Notices:
         self._logger = logger
         self._halted = halted
         self._executed: list[Callable[[Block, Executed], None]] = []
+        self._on_evidence: list[Callable[[bytes], None]] = []
         self.submissions = Waiters()
         """By the token of ``Submitted``; the result is the list of ``Admission``."""
         self.transactions = Waiters()
@@ -90,6 +91,10 @@ class Notices:
     def on_executed(self, action: Callable[[Block, Executed], None]) -> None:
         """Have ``action`` called with every block that is final here."""
         self._executed.append(action)
+
+    def on_evidence(self, action: Callable[[bytes], None]) -> None:
+        """Have ``action`` called with evidence that this node has found."""
+        self._on_evidence.append(action)
 
     def admitted(self, token: int, results: Sequence[Admission]) -> None:
         """See ``node.seams.Listener``."""
@@ -112,6 +117,11 @@ class Notices:
         """See ``node.seams.Listener``."""
         self.certified_height = max(self.certified_height, height)
         self.certificates.resolve(height)
+
+    def evidence(self, encoded: bytes) -> None:
+        """See ``node.seams.Listener``."""
+        for act in self._on_evidence:
+            act(encoded)
 
     def log(self, level: int, message: str, **facts: object) -> None:
         """See ``node.seams.Listener``."""

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
+from typing import cast
 
 from contracts.kernel import layout
 from genesis.document import Genesis
@@ -31,6 +32,7 @@ from rpc.backend import (
     ContractPage,
     EventFilter,
     EventPage,
+    EvidenceFact,
     GenesisFact,
     HistoryPage,
     NodeFact,
@@ -51,6 +53,7 @@ from state.certificate import Certificate
 from state.codec import DEPTH_MAX, Value
 from state.digest import NO_DIGEST, transaction_digest
 from state.errors import Invalid, Reason
+from state.evidence import Evidence
 from state.transaction import ARGUMENTS_MAX, Body
 
 PROOF_WAIT_MS = 5_000
@@ -61,6 +64,10 @@ BLOCKS_CACHED_MAX = 8
 
 ARGUMENTS_DEPTH_MAX = DEPTH_MAX - 3
 """Deepest nesting of a call's arguments, which stand three lists deep in a transaction."""
+
+EVIDENCE_PAGE = 100
+EVIDENCE_MAX = 2_000
+"""Reports that one answer is made from."""
 
 DECIDED_STATUSES = (TransactionStatus.FINAL, TransactionStatus.FAILED, TransactionStatus.EXPIRED)
 """What does not change any more."""
@@ -135,6 +142,34 @@ class NodeQueries:
 
     async def peers(self) -> Sequence[PeerFact]:
         return sorted((_peer_fact(status) for status in self._sources.peers()), key=lambda fact: fact.member)
+
+    async def evidence(self) -> Sequence[EvidenceFact]:
+        found: list[EvidenceFact] = []
+        first: int | None = 1
+        while first is not None and len(found) < EVIDENCE_MAX:
+            answer = await self.contract_query("evidence", "reports_from", [first, EVIDENCE_PAGE], None)
+            listed = cast("list[tuple[int, tuple[str, int, int, bytes]]]", answer.value)
+            for number, (member, _, reported_ms, encoded) in listed:
+                found.append(_evidence_fact(member, Evidence.decode(encoded), number, reported_ms))
+            first = listed[-1][0] + 1 if len(listed) == EVIDENCE_PAGE else None
+        known = {(fact.member, fact.height) for fact in found}
+        for encoded in self._chain.evidence():
+            evidence = Evidence.decode(encoded)
+            member = self.accused(evidence)
+            if (member, evidence.height) not in known:
+                found.append(_evidence_fact(member, evidence, None, None))
+        return found
+
+    def accused(self, evidence: Evidence) -> str:
+        """Whom evidence of this node's own store names: it was checked when it was found."""
+        validators = self._sources.history.find(evidence.height) or self._sources.genesis.validators()
+        index = validators.index_of(evidence.vote_key)
+        return "" if index is None else validators.validators[index].member
+
+    async def is_reported(self, evidence: Evidence) -> bool:
+        """Whether the chain has a report of that member and height."""
+        answer = await self.contract_query("evidence", "reported", [self.accused(evidence), evidence.height], None)
+        return answer.value is True
 
     async def validators(self, height: int | None) -> ValidatorsFact:
         height = self._latest.height if height is None else height
@@ -359,3 +394,8 @@ def _check_depth(value: Value, depth: int = ARGUMENTS_DEPTH_MAX) -> None:
             raise Invalid(Reason.MALFORMED, f"arguments nest deeper than {ARGUMENTS_DEPTH_MAX}")
         for item in value:
             _check_depth(item, depth - 1)
+
+
+def _evidence_fact(member: str, evidence: Evidence, number: int | None, reported_ms: int | None) -> EvidenceFact:
+    kinds = tuple(type(signed.vote).__name__.lower() for signed in (evidence.first, evidence.second))
+    return EvidenceFact(member, evidence.height, (kinds[0], kinds[1]), evidence.encode(), number, reported_ms)

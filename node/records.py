@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from consensus import safety
-from consensus.messages import SignedVote
 from consensus.safety import SignRequest
 from node.journal import RECORD_BYTES_MAX, Record
 from p2p.bulk import DecidedBlock
@@ -20,6 +19,7 @@ from state.certificate import Certificate
 from state.digest import DIGEST_BYTES
 from state.errors import Corrupt, Invalid
 from state.validators import VALIDATORS_MAX
+from state.votes import SignedVote
 
 BLOCK = 1
 """A block and its encoded transactions."""

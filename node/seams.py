@@ -200,6 +200,9 @@ class Listener(Protocol):
     def certified(self, height: int) -> None:
         """A checkpoint certificate of that height is stored."""
 
+    def evidence(self, encoded: bytes) -> None:
+        """A validator has signed two contradictory votes; what proves it is stored."""
+
     def log(self, level: int, message: str, **facts: object) -> None:
         """Something that an operator may want to read."""
 

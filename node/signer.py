@@ -10,14 +10,13 @@ from collections.abc import Callable, Sequence
 
 from consensus import safety
 from consensus.events import Signed, SigningRefused
-from consensus.messages import SignedVote
 from consensus.safety import Allow, Refuse, Repeat, SignRequest
 from node import records
 from node.journal import Journal
 from node.records import Recovered
 from state.keys import KeyPair
 from state.validators import ValidatorSet
-from state.votes import Checkpoint, Vote, signing_payload
+from state.votes import Checkpoint, SignedVote, Vote, signing_payload
 
 Answer = Signed | SigningRefused
 

@@ -82,6 +82,28 @@ class ValidatorsPage(msgspec.Struct, frozen=True):
     complete: bool
 
 
+class EvidenceAnswer(msgspec.Struct, frozen=True):
+    """Two votes that no correct validator signs together; ``encoded`` convinces whoever holds the validator set."""
+
+    member: str
+    """Who signed both."""
+    height: Decimal
+    votes: tuple[str, str]
+    """Kind of each."""
+    encoded: Hex
+    number: Decimal | None
+    """Of the report on chain; null while there is none."""
+    reported_ms: Decimal | None
+
+
+class EvidencePage(msgspec.Struct, frozen=True):
+    """Reports on chain in their order, then what only this node holds so far."""
+
+    evidence: tuple[EvidenceAnswer, ...]
+    next_cursor: Hex | None
+    complete: bool
+
+
 class BlockAnswer(msgspec.Struct, frozen=True):
     """A decided and executed block. ``encoded_header`` is what the digest covers."""
 

@@ -146,6 +146,22 @@ class PeerFact:
 
 
 @dataclass(frozen=True, slots=True)
+class EvidenceFact:
+    """Two votes that no correct validator signs together."""
+
+    member: str
+    """Who signed both."""
+    height: int
+    votes: tuple[str, str]
+    """Kind of each, ``prepare`` and the like."""
+    encoded: bytes
+    number: int | None
+    """Of the report on chain; None while there is none."""
+    reported_ms: int | None
+    """Time of the block that the report is in."""
+
+
+@dataclass(frozen=True, slots=True)
 class ValidatorsFact:
     """V(height)."""
 
@@ -459,6 +475,9 @@ class Queries(Protocol):
 
     async def peers(self) -> Sequence[PeerFact]:
         """In the order of member ids."""
+
+    async def evidence(self) -> Sequence[EvidenceFact]:
+        """Evidence on chain, by number, then what this node alone holds so far."""
 
     async def validators(self, height: int | None) -> ValidatorsFact:
         """V(height), of the latest block where None. :raises Invalid: UNKNOWN for a height not yet known."""

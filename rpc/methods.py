@@ -55,6 +55,11 @@ class Methods:
             complete=next_cursor is None,
         )
 
+    async def net_evidence(self, params: parameters.PageParameters) -> answers.EvidencePage:
+        found = [render.evidence(fact) for fact in await self._queries.evidence()]
+        page, next_cursor = _slice(found, params.cursor, params.limit)
+        return answers.EvidencePage(tuple(page), next_cursor, next_cursor is None)
+
     async def chain_block(self, params: parameters.BlockParameters) -> answers.BlockAnswer:
         if params.digest is None:
             return render.block(await self._queries.block(optional_natural(params.height)))
@@ -215,6 +220,14 @@ def _node_methods(methods: Methods) -> list[Method[Any]]:
             answers.ValidatorsPage,
             methods.net_validators,
             ("malformed", "unknown"),
+        ),
+        Method(
+            "net_evidence",
+            "Validators that signed two contradictory votes, and what proves it.",
+            parameters.PageParameters,
+            answers.EvidencePage,
+            methods.net_evidence,
+            ("malformed",),
         ),
         Method(
             "chain_block",

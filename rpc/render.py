@@ -43,6 +43,18 @@ def peer(fact: backend.PeerFact) -> answers.Peer:
     )
 
 
+def evidence(fact: backend.EvidenceFact) -> answers.EvidenceAnswer:
+    """One piece of evidence."""
+    return answers.EvidenceAnswer(
+        fact.member,
+        str(fact.height),
+        fact.votes,
+        hex_of(fact.encoded),
+        None if fact.number is None else str(fact.number),
+        None if fact.reported_ms is None else str(fact.reported_ms),
+    )
+
+
 def validators(chosen: ValidatorSet) -> tuple[answers.ValidatorAnswer, ...]:
     """A whole set, at most 100."""
     return tuple(

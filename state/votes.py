@@ -12,6 +12,8 @@ from state import codec, digest
 from state.codec import Value
 from state.digest import DIGEST_BYTES
 from state.errors import Invalid, Reason
+from state.keys import SIGNATURE_BYTES
+from state.validators import VALIDATORS_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,3 +152,35 @@ def _fields(vote: Vote) -> list[Value]:
     if isinstance(vote, Checkpoint):
         return [vote.height, 0, vote.block_digest, vote.state_root, vote.receipts_root, vote.validators_digest]
     return [vote.height, vote.view, vote.digest]
+
+
+@dataclass(frozen=True, slots=True)
+class SignedVote:
+    """A vote and its signature. On its own on the link it is a PREPARE, a COMMIT or a CHECKPOINT."""
+
+    vote: Vote
+    signer: int
+    """Index in V(height)."""
+    signature: bytes
+    """64 bytes over ``votes.signing_payload``."""
+
+    @property
+    def height(self) -> int:
+        """Height that the vote is about."""
+        return self.vote.height
+
+    def to_value(self) -> Value:
+        """What ``from_value`` takes."""
+        return [to_value(self.vote), self.signer, self.signature]
+
+    @classmethod
+    def from_value(cls, value: Value) -> "SignedVote":
+        """Read a signed vote of any kind. :raises Invalid: MALFORMED."""
+        vote_value, signer, signature = codec.fields(value, list, int, bytes)
+        return cls(from_value(vote_value), _signer(signer), codec.sized(signature, SIGNATURE_BYTES))
+
+def _signer(value: Value) -> int:
+    signer = codec.natural(value)
+    if signer >= VALIDATORS_MAX:
+        raise Invalid(Reason.STRANGER, f"no network has a validator {signer}")
+    return signer

@@ -21,6 +21,7 @@ CODES: Final[dict[str, str]] = {
     # accounts and members
     "unknown_account": "no account has that address",
     "account_exists": "an account has that address already",
+    "bad_evidence": "the two votes are no evidence against a validator of this chain",
     "unknown_member": "no member has that id",
     "bad_policy": "the keys, weights and threshold make no policy",
     "not_a_bank": "only a bank does that",

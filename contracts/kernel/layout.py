@@ -5,6 +5,7 @@ is the canonical encoding of one list. In memory a value is a tuple (``…Row``)
 
     key                                  value
     parameters                           [[name, value], …]
+    chain                                [chain id]
     validators                           [[first height, [[member, vote key], …]], …]   ascending, in force or ahead
     member/<id>                          [legal name, LEI, jurisdiction, role, address, vote key?, node key?]
     settlement/<currency>                [agent's member id]
@@ -174,6 +175,7 @@ ASSET_UNDER_ORDER, LIMITED, JURISDICTIONS, HAS_TERMS = 1, 2, 4, 8
 ``jurisdictions/<asset>``, and one ``terms/<asset>``."""
 
 PARAMETERS = b"parameters"
+CHAIN = b"chain"
 TARIFF = b"tariff"
 MOTIONS = b"motions"
 VALIDATORS = b"validators"

@@ -157,6 +157,7 @@ LEDGER_FUNCTIONS: Final[dict[str, Signature]] = {
     "member_role": Signature((("bank", "str"),), "str", 500, writes=False),
     "member_account": Signature((("bank", "str"),), "Address", 500, writes=False),
     "member_of": Signature((("account", "Address"),), "str", 500, writes=False),
+    "check_evidence": Signature((("evidence", "bytes"),), "tuple[str, int]", 60_000, writes=False),
     "day_of": Signature((("year", "int"), ("month", "int"), ("day", "int")), "int", 300, writes=False),
     "date_of": Signature((("day", "int"),), "tuple[int, int, int]", 300, writes=False),
     "add_months": Signature((("day", "int"), ("months", "int"), ("anchor", "int")), "int", 500, writes=False),

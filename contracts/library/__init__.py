@@ -7,8 +7,8 @@ from importlib.resources import files
 from typing import Final
 
 NAMES: Final = (
-    "accounts", "assets", "bank_money", "feedback", "governance", "identity", "limits", "loans", "members", "orders",
-    "payments", "remittances", "trades"
+    "accounts", "assets", "bank_money", "evidence", "feedback", "governance", "identity", "limits", "loans", "members",
+    "orders", "payments", "remittances", "trades"
 )  # fmt: skip
 
 BANK_GRANTS: Final = ("payments", "remittances")

@@ -80,6 +80,9 @@ class AsyncClient:
     async def net_peers(self, cursor: str | None = None, limit: int = 100) -> answers.PeersPage:
         return await self._run(self._calls.net_peers(cursor, limit))
 
+    async def net_evidence(self, cursor: str | None = None, limit: int = 100) -> answers.EvidencePage:
+        return await self._run(self._calls.net_evidence(cursor, limit))
+
     async def net_validators(self, height: int | None = None) -> answers.ValidatorsPage:
         return await self._run(self._calls.net_validators(height))
 

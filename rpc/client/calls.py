@@ -48,6 +48,9 @@ class Calls(Core):
     def net_peers(self, cursor: str | None = None, limit: int = 100) -> Flow[answers.PeersPage]:
         return self._ask("net_peers", answers.PeersPage, cursor=cursor, limit=limit)
 
+    def net_evidence(self, cursor: str | None = None, limit: int = 100) -> Flow[answers.EvidencePage]:
+        return self._ask("net_evidence", answers.EvidencePage, cursor=cursor, limit=limit)
+
     def net_validators(self, height: int | None = None) -> Flow[answers.ValidatorsPage]:
         return self._ask("net_validators", answers.ValidatorsPage, height=_text(height))
 

@@ -82,6 +82,9 @@ class SyncClient:
     def net_peers(self, cursor: str | None = None, limit: int = 100) -> answers.PeersPage:
         return self._run(self._calls.net_peers(cursor, limit))
 
+    def net_evidence(self, cursor: str | None = None, limit: int = 100) -> answers.EvidencePage:
+        return self._run(self._calls.net_evidence(cursor, limit))
+
     def net_validators(self, height: int | None = None) -> answers.ValidatorsPage:
         return self._run(self._calls.net_validators(height))
 

@@ -25,6 +25,7 @@ from scripts.simulation.disk import Disk, SimulatedJournal
 from scripts.simulation.timeline import Timeline
 from state import keys, transaction
 from state.block import Block
+from state.errors import StorageFailure
 from state.transaction import Transaction
 from state.world import World
 
@@ -33,6 +34,9 @@ VERIFY_MS_MAX = 5
 
 EXECUTE_MS_MAX = 30
 """Slowest execution of a block, ms."""
+
+REPAIR_MS_MAX = 3_000
+"""Longest that somebody takes to repair a disk."""
 
 HEARTBEAT_MS = 2_000
 """Idle networks decide a block so often."""
@@ -121,7 +125,11 @@ class Machine:
             self.executor.apply_genesis(birth.genesis(self.count))
         executed_height = self._replay(recovered, history)
         self._journal = SimulatedJournal(
-            self.disk, self._timeline, self._random, lambda token: post(seams.Synced(token))
+            self.disk,
+            self._timeline,
+            self._random,
+            lambda token: post(seams.Synced(token)),
+            lambda: post(seams.Failed(StorageFailure("no space left on device"))),
         )
         signer = None
         if validators.index_of(birth.vote_key(self.member).public) is not None:
@@ -173,9 +181,20 @@ class Machine:
     def deliver(self, event: seams.Event, life: int) -> None:
         """An event for that life; later lives never hear of it."""
         if self.driver is not None and life == self.life:
-            self.driver.handle(event)
+            try:
+                self.driver.handle(event)
+            except StorageFailure as failure:
+                self._end(failure)
+                return
             if len(self.disk.records) > JOURNAL_RECORDS_COMPACT:
                 self.driver.recorder.compact()
+
+    def _end(self, failure: StorageFailure) -> None:
+        """The disk has failed: the process ends, and somebody makes room and starts it again."""
+        self._watcher.noted(self, str(failure))
+        self.crash(power=True)
+        self.disk.fails = False
+        self._timeline.after(self._random.randint(1, REPAIR_MS_MAX), self.boot)
 
     def _poster(self) -> Callable[[seams.Event], None]:
         life = self.life
@@ -296,6 +315,9 @@ class _Listener:
         pass
 
     def certified(self, height: int) -> None:
+        pass
+
+    def evidence(self, encoded: bytes) -> None:
         pass
 
     def log(self, level: int, message: str, **facts: object) -> None:

@@ -2,23 +2,16 @@
 
 from consensus import events
 from consensus.events import Event, Ready, Signed
-from consensus.evidence import Verify
-from consensus.messages import (
-    Message,
-    NewViewMessage,
-    PrePrepare,
-    SignedVote,
-    ViewChangeMessage,
-    digest_of_view_changes,
-)
+from consensus.messages import Message, NewViewMessage, PrePrepare, ViewChangeMessage, digest_of_view_changes
 from consensus.replica import Replica
 from consensus.safety import SignRequest
 from consensus.start import Identity, StartState
 from state.block import Block, make_block
 from state.certificate import Certificate, CertifiedVote
 from state.digest import NO_DIGEST
+from state.evidence import Verify
 from state.parameters import ChainParameters
-from state.votes import Checkpoint, Commit, NewView, Prepare, Proposal, ViewChange, Vote, signing_payload
+from state.votes import Checkpoint, Commit, NewView, Prepare, Proposal, SignedVote, ViewChange, Vote, signing_payload
 from tests.consensus.network import CHAIN_ID, GENESIS_MS, describe, entry, key_of, result_of, validators_of, verify
 
 NAMES = "abcd"

@@ -14,16 +14,16 @@ from random import Random
 
 from consensus import events, messages, safety
 from consensus.events import Decision, Event, Ready, Signed
-from consensus.evidence import Evidence
 from consensus.messages import Message
 from consensus.replica import Replica
 from consensus.start import Identity, StartState
 from state import keys
 from state.block import Block, make_block
 from state.certificate import Certificate
+from state.evidence import Evidence
 from state.parameters import ChainParameters
 from state.validators import Validator, ValidatorSet
-from state.votes import Checkpoint
+from state.votes import Checkpoint, SignedVote, ViewChange
 
 CHAIN_ID = sha256(b"a chain for tests").digest()
 GENESIS_MS = 1_700_000_000_000
@@ -398,11 +398,11 @@ class Network:
 
 def describe(message: Message) -> str:
     """A message in one line."""
-    if isinstance(message, messages.SignedVote):
+    if isinstance(message, SignedVote):
         vote = message.vote
         if isinstance(vote, Checkpoint):
             return f"CHECKPOINT {vote.height} {vote.state_root.hex()[:6]}"
-        assert not isinstance(vote, messages.ViewChange)
+        assert not isinstance(vote, ViewChange)
         return f"{type(vote).__name__.upper()} {vote.height}/{vote.view} {vote.digest.hex()[:6]}"
     if isinstance(message, messages.PrePrepare):
         return f"PRE-PREPARE {message.height}/{message.vote.view} {message.block.digest.hex()[:6]}"

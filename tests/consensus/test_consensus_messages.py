@@ -10,7 +10,6 @@ from consensus.messages import (
     Message,
     NewViewMessage,
     PrePrepare,
-    SignedVote,
     ViewChangeMessage,
     digest_of_view_changes,
 )
@@ -19,7 +18,7 @@ from state.block import Block, make_block
 from state.certificate import Certificate
 from state.digest import NO_DIGEST
 from state.errors import Invalid, Reason
-from state.votes import Checkpoint, Commit, NewView, Prepare, Proposal, ViewChange
+from state.votes import Checkpoint, Commit, NewView, Prepare, Proposal, SignedVote, ViewChange, Vote
 from tests.consensus.network import CHAIN_ID, entry
 
 ROOT = bytes(range(32))
@@ -77,7 +76,7 @@ def raw(*fields: codec.Value) -> bytes:
     return codec.encode(messages.MESSAGE_VERSION, list(fields))
 
 
-def signed(vote: messages.Vote, signer: int = 0) -> codec.Value:
+def signed(vote: Vote, signer: int = 0) -> codec.Value:
     return SignedVote(vote, signer, SIGNATURE).to_value()
 
 

@@ -3,12 +3,11 @@
 import pytest
 
 from consensus.checkpoints import Checkpoints
-from consensus.evidence import Evidence, contradict, evidence_of
-from consensus.messages import SignedVote
 from consensus.outbox import Outbox
 from state.errors import Invalid, Reason
+from state.evidence import Evidence, contradict, evidence_of
 from state.keys import verify
-from state.votes import Checkpoint, Commit, NewView, Prepare, Proposal, ViewChange, Vote, signing_payload
+from state.votes import Checkpoint, Commit, NewView, Prepare, Proposal, SignedVote, ViewChange, Vote, signing_payload
 from tests.consensus.network import CHAIN_ID, key_of, validators_of
 
 X, Y = bytes([1]) * 32, bytes([2]) * 32

@@ -1,9 +1,9 @@
 """Named runs: what has stopped other networks for hours, or let one node drive them."""
 
 from consensus import events
-from consensus.messages import SignedVote, ViewChangeMessage
+from consensus.messages import ViewChangeMessage
 from state.parameters import ChainParameters
-from state.votes import Commit, Prepare, ViewChange, signing_payload
+from state.votes import Commit, Prepare, SignedVote, ViewChange, signing_payload
 from tests.consensus.network import CHAIN_ID, GENESIS_MS, Network, key_of
 
 HOUR_MS = 3_600_000

@@ -2,7 +2,7 @@
 
 import pytest
 
-from consensus.messages import SignedVote, digest_of_view_changes
+from consensus.messages import digest_of_view_changes
 from consensus.safety import (
     CHECKPOINTS_KEPT,
     NOTHING_SIGNED,
@@ -18,7 +18,7 @@ from consensus.safety import (
 from state.block import Block, make_block
 from state.certificate import Certificate
 from state.digest import NO_DIGEST
-from state.votes import Checkpoint, Commit, NewView, Prepare, Proposal, ViewChange, Vote
+from state.votes import Checkpoint, Commit, NewView, Prepare, Proposal, SignedVote, ViewChange, Vote
 from tests.consensus.network import CHAIN_ID, entry, validators_of
 
 BANKS = validators_of("abcd")

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from consensus.messages import Message, PrePrepare, SignedVote
+from consensus.messages import Message, PrePrepare
 from state.block import make_block
 from state.parameters import ChainParameters
-from state.votes import Commit, Prepare, Proposal, signing_payload
+from state.votes import Commit, Prepare, Proposal, SignedVote, signing_payload
 from tests.consensus.network import CHAIN_ID, Network, entry, key_of
 
 FOLDER = Path(__file__).parent / "transcripts"

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import pytest
 
-from consensus.messages import SignedVote
 from consensus.safety import SignRequest
 from node import records
 from node.guard import NEWEST_VOTE_BYTES_MAX, AmnesiaGuard
@@ -13,7 +12,7 @@ from node.signer import Signer
 from scripts.simulation import birth
 from state import codec
 from state.validators import ValidatorSet
-from state.votes import Prepare, Vote, signing_payload
+from state.votes import Prepare, SignedVote, Vote, signing_payload
 from tests.node.bench import BANKS, CHAIN_ID, LAG, NAMES, Pages, empty_chain, make
 
 BLOCK = make()

@@ -6,14 +6,13 @@ from pathlib import Path
 import pytest
 
 from consensus import messages
-from consensus.messages import SignedVote
 from node.life import Node
 from node.offences import BARRED_SECONDS, OFFENCES_MAX, Offences
 from p2p import bulk
 from p2p.bulk import BulkKind
 from state import transaction
 from state.transaction import Transaction
-from state.votes import Prepare
+from state.votes import Prepare, SignedVote
 from tests.node.network import Network, until
 
 

@@ -3,13 +3,12 @@
 import pytest
 
 from consensus import safety
-from consensus.messages import SignedVote
 from consensus.safety import SignRequest
 from node import records
 from node.journal import Record
 from node.records import Recovered, read
 from state.errors import Corrupt
-from state.votes import Commit, NewView, Prepare, ViewChange
+from state.votes import Commit, NewView, Prepare, SignedVote, ViewChange
 from tests.node.bench import certified, checkpoint_of, decided, make, payments, sign
 
 BODIES = payments(2)

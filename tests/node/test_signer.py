@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import pytest
 
 from consensus.events import Signed, SigningRefused
-from consensus.messages import SignedVote
 from consensus.safety import SignRequest
 from node import records
 from node.signer import Signer
@@ -13,7 +12,7 @@ from scripts.simulation import birth
 from state.block import Block
 from state.certificate import Certificate
 from state.keys import verify
-from state.votes import Commit, Prepare, Proposal, ViewChange, signing_payload
+from state.votes import Commit, Prepare, Proposal, SignedVote, ViewChange, signing_payload
 from tests.node.bench import BANKS, CHAIN_ID, NAMES, Pages, certified, checkpoint_of, make, payments
 
 KEY = birth.vote_key(NAMES[1])

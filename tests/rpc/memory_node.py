@@ -199,6 +199,12 @@ class MemoryNode:
             for bank in BANKS[1:]
         ]
 
+    async def evidence(self) -> Sequence[backend.EvidenceFact]:
+        return [
+            backend.EvidenceFact(BANKS[3], 7, ("prepare", "commit"), b"\x01\x02", 1, 1_700_000_000_123),
+            backend.EvidenceFact(BANKS[2], 9, ("commit", "viewchange"), b"\x03", None, None),
+        ]
+
     async def validators(self, height: int | None) -> backend.ValidatorsFact:
         if height is not None and height > self.world.height + 8:
             raise Invalid(Reason.UNKNOWN, f"the validators of height {height} are not known yet")

@@ -89,6 +89,30 @@ async def test_net_peers_in_pages(face: Face) -> None:
     assert (second["complete"], second["next_cursor"]) == (True, None)
 
 
+async def test_net_evidence(face: Face) -> None:
+    listed = [
+        {
+            "member": BANKS[3],
+            "height": "7",
+            "votes": ["prepare", "commit"],
+            "encoded": "0x0102",
+            "number": "1",
+            "reported_ms": "1700000000123",
+        },
+        {
+            "member": BANKS[2],
+            "height": "9",
+            "votes": ["commit", "viewchange"],
+            "encoded": "0x03",
+            "number": None,
+            "reported_ms": None,
+        },
+    ]
+    assert await face.result("net_evidence") == {"evidence": listed, "next_cursor": None, "complete": True}
+    page = await face.result("net_evidence", limit=1)
+    assert (page["evidence"], page["complete"]) == (listed[:1], False)
+
+
 async def test_net_validators(face: Face) -> None:
     validators = [
         {"index": index, "member": bank, "vote_key": hex_of(key.public)}

@@ -61,7 +61,7 @@ EVENT = EVENTS[0].to_value()
         ([LEAF, [["payments", "Paid"]]], Reason.MALFORMED),
         ([LEAF, [["payments", "Paid", [["amount"]]]]], Reason.MALFORMED),
         ([LEAF, [["payments", "Paid", [[1, 2]]]]], Reason.MALFORMED),
-        ([LEAF, [EVENT] * 4097], Reason.TOO_LARGE),
+        ([LEAF, [EVENT] * (4096 + 64 + 1)], Reason.TOO_LARGE),
         ([codec.encode(RECEIPT_VERSION, [b"t" * 31, "ok", "", 0, [], bytes(32)]), []], Reason.MALFORMED),
         ([codec.encode(RECEIPT_VERSION, [b"t" * 32, "ok", "", -1, [], bytes(32)]), []], Reason.MALFORMED),
         ([codec.encode(RECEIPT_VERSION, [b"t" * 32, "ok", "", 0, [0] * 17, bytes(32)]), []], Reason.TOO_LARGE),

@@ -8,12 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from consensus.messages import SignedVote
 from state import codec
 from state.errors import Invalid, Reason
 from state.keys import PUBLIC_KEY_BYTES
 from state.validators import ValidatorSet
-from state.votes import Checkpoint, Commit, ViewChange, Vote, signing_payload
+from state.votes import Checkpoint, Commit, SignedVote, ViewChange, Vote, signing_payload
 
 EVIDENCE_VERSION = 1
 EVIDENCE_BYTES_MAX = 2_048
