@@ -4,9 +4,10 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 
-from scripts.simulation.run import Run
+from scripts.simulation.run import Result, Run
 
 NODES_MAX = 32
 
@@ -14,28 +15,41 @@ NODES_MAX = 32
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the seeds that were asked for; the exit status."""
     chosen = _parse(arguments)
-    violated_count, longest_ms, started = 0, 0, time.monotonic()
+    violated_count, longest_ms, virtual_ms, started = 0, 0, 0, time.monotonic()
     seeds = range(chosen.first_seed, chosen.first_seed + chosen.seeds)
-    for count in chosen.nodes:
-        for seed in seeds:
-            result = Run(seed, count, print if chosen.trace else None).result()
-            longest_ms = max(longest_ms, result.progress_ms)
-            print(
-                f"seed {seed} nodes {count}: height {result.height}, {result.final_count} final, "
-                f"{result.crash_count} crashes, progress {result.progress_ms} ms after healing, "
-                f"{result.virtual_ms / 1000:.0f} s of virtual time, fingerprint {result.fingerprint}: "
-                f"{result.violation or 'ok'}",
-                flush=True,
-            )
-            if result.violation is not None:
-                violated_count += 1
-                print(f"  again: ./scripts/simulate --seeds 1 --first-seed {seed} --nodes {count} --trace", flush=True)
-    run_count = len(chosen.nodes) * chosen.seeds
+    runs = [(seed, count) for count in chosen.nodes for seed in seeds]
+    for result in _results(runs, chosen.processes, chosen.trace):
+        longest_ms, virtual_ms = max(longest_ms, result.progress_ms), virtual_ms + result.virtual_ms
+        print(
+            f"seed {result.seed} nodes {result.nodes}: height {result.height}, {result.final_count} final, "
+            f"{result.crash_count} crashes, progress {result.progress_ms} ms after healing, "
+            f"{result.virtual_ms / 1000:.0f} s of virtual time, fingerprint {result.fingerprint}: "
+            f"{result.violation or 'ok'}",
+            flush=True,
+        )
+        if result.violation is not None:
+            violated_count += 1
+            again = f"--seeds 1 --first-seed {result.seed} --nodes {result.nodes} --trace"
+            print(f"  again: ./scripts/simulate {again}", flush=True)
     print(
-        f"{run_count - violated_count} of {run_count} runs hold every invariant; progress at most {longest_ms} ms "
-        f"after healing; {time.monotonic() - started:.1f} s"
+        f"{len(runs) - violated_count} of {len(runs)} runs hold every invariant; progress at most {longest_ms} ms "
+        f"after healing; {virtual_ms / 3_600_000:.1f} simulated hours; {time.monotonic() - started:.1f} s"
     )
     return 1 if violated_count else 0
+
+
+def _results(runs: Sequence[tuple[int, int]], processes: int, trace: bool) -> Iterable[Result]:
+    """The results in order; told line by line, or in processes of their own."""
+    if trace or processes == 1 or len(runs) == 1:
+        for seed, count in runs:
+            yield Run(seed, count, print if trace else None).result()
+        return
+    with ProcessPoolExecutor(processes) as pool:
+        yield from pool.map(_run, runs)
+
+
+def _run(run: tuple[int, int]) -> Result:
+    return Run(*run).result()
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -47,6 +61,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=_positive, default=10, metavar="N", help="seeds for each size (default 10)")
     parser.add_argument("--first-seed", type=int, default=1, metavar="S", help="the first of them (default 1)")
     parser.add_argument("--nodes", type=_sizes, default=[4], help="numbers of validators, as in 4,7 (default 4)")
+    parser.add_argument(
+        "--processes", type=_positive, default=os.cpu_count() or 1, metavar="N", help="runs at once (default: cores)"
+    )
     parser.add_argument("--trace", action="store_true", help="tell what happens, with virtual times")
     return parser.parse_args(arguments)
 

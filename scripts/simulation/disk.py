@@ -31,6 +31,8 @@ class Disk:
         self.chain = MemoryDatabase()
         self.world = MemoryDatabase()
         self.sync_ms_max = SYNC_MS_MAX
+        self.fails = False
+        """Whether the next sync fails, as with ENOSPC or EIO: nothing of it is durable, or some of it."""
 
     def synced(self, count: int) -> None:
         """The first ``count`` records are durable."""
@@ -42,6 +44,18 @@ class Disk:
         """Durably replace all records."""
         self.records, self.written_count, self.synced_count = list(kept), len(kept), 0
         self.synced(len(kept))
+
+    def backup(self) -> "Disk":
+        """A copy as an administrator makes it: what is durable now."""
+        copy = Disk()
+        copy.replace(self.records[: self.synced_count])
+        copy.chain, copy.world = self.chain.clone(), self.world.clone()
+        return copy
+
+    def restore(self, backup: "Disk") -> None:
+        """Go back to a copy; what was said meanwhile is forgotten here, and not elsewhere."""
+        self.replace(backup.records)
+        self.chain, self.world = backup.chain.clone(), backup.world.clone()
 
     def crash(self, random: Random, *, power: bool) -> None:
         """Forget what was not written, or with ``power`` a part of what was not synced, each file its own part."""
@@ -55,11 +69,19 @@ class Disk:
 class SimulatedJournal:
     """The journal of one life of a node."""
 
-    def __init__(self, disk: Disk, timeline: Timeline, random: Random, synced: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        disk: Disk,
+        timeline: Timeline,
+        random: Random,
+        synced: Callable[[int], None],
+        failed: Callable[[], None],
+    ) -> None:
         self._disk = disk
         self._timeline = timeline
         self._random = random
         self._synced = synced
+        self._failed = failed
         self._busy_until_ms = 0
         self._segment = 0
 
@@ -80,6 +102,9 @@ class SimulatedJournal:
         self._busy_until_ms = max(self._busy_until_ms, self._timeline.now_ms + delay_ms)
 
         def done() -> None:
+            if self._disk.fails:
+                self._failed()
+                return
             if segment == self._segment:
                 self._disk.synced(count)
             self._synced(token)

@@ -1,21 +1,26 @@
 """What must hold in every run (I1 to I7 of the fault catalogue): checked as it goes, and at its end."""
 
 from consensus import messages
-from consensus.evidence import contradict
-from consensus.messages import SignedMessage, SignedVote, signed_vote_of
+from consensus.messages import SignedMessage, signed_vote_of
+from consensus.rotation import first_rotation, next_rotation
 from contracts.executor import Executor
 from contracts.reads import Reads
 from node import seams
 from node.execution import run_block
 from scripts.simulation import birth
 from scripts.simulation.chronicle import Chronicle
-from scripts.simulation.machine import Machine
-from state import transaction
+from scripts.simulation.machine import Machine, cached_verify
+from scripts.simulation.timeline import Timeline
+from state import transaction, votes
 from state.block import Block
 from state.errors import Invalid
+from state.evidence import Evidence, contradict
 from state.memory import MemoryDatabase
-from state.votes import Commit, NewView, Prepare, Proposal, Vote
+from state.votes import Commit, NewView, Prepare, Proposal, SignedVote, Vote
 from state.world import World
+
+CLOCK_MS_MAX = birth.PARAMETERS.clock_bound_ms + 15_000
+"""A block's time is at most so far ahead: the bound, and the worst that a clock is off in these runs."""
 
 VOTES_REMEMBERED_HEIGHTS = 64
 """Votes of one member are compared with its votes of so many heights before."""
@@ -28,12 +33,13 @@ class Violated(Exception):
 class Invariants:
     """Watches every machine of a run.
 
-    :param twin: the member that runs twice; it may contradict itself, nobody else may.
+    :param faulty: the member that lies or runs twice; it may contradict itself, nobody else may.
     """
 
-    def __init__(self, count: int, twin: str | None, chronicle: Chronicle) -> None:
+    def __init__(self, count: int, faulty: str | None, chronicle: Chronicle, timeline: Timeline) -> None:
+        self._timeline = timeline
         self._members = [validator.member for validator in birth.validators(count).validators]
-        self._twin = twin
+        self._faulty = faulty
         self._chronicle = chronicle
         self._blocks: dict[int, bytes] = {}
         self._outcomes: dict[int, tuple[bytes, bytes]] = {}
@@ -47,6 +53,9 @@ class Invariants:
         height = block.height
         if self._blocks.setdefault(height, block.digest) != block.digest:
             raise Violated(f"I1: {machine.name} has another block final at {height}")
+        ahead_ms = block.header.timestamp_ms - birth.GENESIS_MS - self._timeline.now_ms
+        if ahead_ms > CLOCK_MS_MAX:
+            raise Violated(f"T1: block {height} is {ahead_ms} ms ahead of the clocks")
         outcome = event.outcome.state_root, event.outcome.receipts_root
         if self._outcomes.setdefault(height, outcome) != outcome:
             raise Violated(f"I4: {machine.name} has another state at {height}")
@@ -66,7 +75,7 @@ class Invariants:
             message = messages.decode(event.payload)
         except Invalid as error:
             raise Violated(f"{machine.name} sent what cannot be read: {error}") from error
-        if not isinstance(message, SignedMessage) or machine.member == self._twin:
+        if not isinstance(message, SignedMessage) or machine.member == self._faulty:
             return
         if self._members[message.signer] != machine.member:
             return  # passed on, as evidence against its signer
@@ -93,11 +102,13 @@ class Invariants:
 
     def settle(self, machines: list[Machine]) -> None:
         """At the end, with everything healed and quiet: everybody has everything, once, and money is conserved."""
-        honest = [machine for machine in machines if machine.member != self._twin]
+        honest = [machine for machine in machines if machine.member != self._faulty]
         for machine in honest:
             self._check_chain(machine)
             self._check_world(machine)
             self._check_rest(machine)
+            self._check_evidence(machine)
+            self._check_certificates(machine)
         self._check_replay(honest[0])
 
     def _check_chain(self, machine: Machine) -> None:
@@ -122,6 +133,39 @@ class Invariants:
         waiting = machine.driver.waiting()
         if any(waiting.values()):
             raise Violated(f"I7: {machine.name} is idle and still holds {waiting}")
+
+    def _check_evidence(self, machine: Machine) -> None:
+        """N3: evidence convinces anyone, and names nobody who did nothing."""
+        for encoded in machine.chain.evidence():
+            guilty = Evidence.decode(encoded).check(birth.validators(machine.count), birth.CHAIN_ID, cached_verify)
+            if guilty != self._faulty:
+                raise Violated(f"{machine.name} accuses {guilty}, who did nothing")
+
+    def _check_certificates(self, machine: Machine) -> None:
+        """N9: whoever has genesis can check every block and every certified state, by plain counting."""
+        validators = birth.validators(machine.count).validators
+        faulty_max = (len(validators) - 1) // 3
+        quorum = (len(validators) + faulty_max + 2) // 2
+        rotation = first_rotation(birth.validators(machine.count))
+        keys = {validator.member: validator.vote_key for validator in validators}
+        for decided in machine.chain.blocks(1):
+            vote = decided.certificate.vote
+            assert isinstance(vote, Commit)
+            primaries = [keys[rotation.primary(view)] for view in range(min(vote.view + 1, len(validators)))]
+            if decided.block.header.proposer not in primaries:
+                raise Violated(f"N5: {machine.name} has a block at {vote.height} of who was not its primary")
+            rotation = next_rotation(rotation, decided.block, birth.validators(machine.count))
+            for certificate in (decided.certificate, machine.chain.checkpoint(decided.block.height)):
+                if certificate is None:
+                    continue
+                payload = votes.signing_payload(certificate.vote, birth.CHAIN_ID)
+                signers = {
+                    index
+                    for index, signature in certificate.signatures
+                    if index < len(validators) and cached_verify(validators[index].vote_key, payload, signature)
+                }
+                if len(signers) < quorum:
+                    raise Violated(f"N9: {machine.name} holds a certificate of {len(signers)} for {certificate.vote}")
 
     def _check_replay(self, machine: Machine) -> None:
         """I4: from genesis, the chain gives the same roots again."""

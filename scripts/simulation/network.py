@@ -1,12 +1,15 @@
 """The simulated network: it delays, loses and repeats frames, and splits."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
 
+from consensus import messages
 from node import seams
+from scripts.simulation.liar import Liar
 from scripts.simulation.machine import Machine
 from scripts.simulation.timeline import Timeline
+from state.votes import SignedVote
 
 CONNECT_MS_MAX = 400
 """Longest that two machines take to link up again."""
@@ -21,10 +24,12 @@ class Weather:
     repeats: float = 0.0
     """Part of frames that come twice."""
     delay_ms_max: int = 20
+    vote_loss: tuple[type, float] | None = None
+    """A kind of vote that is lost oftener than the rest, and how often: so that heights take many views."""
 
 
 class Cut(Enum):
-    """Which way nothing passes between the parted members and all others."""
+    """Which way nothing passes between some members and all others."""
 
     BOTH = "both ways"
     OUTWARD = "outward"
@@ -39,25 +44,32 @@ class SimulatedNetwork:
         self.machines: list[Machine] = []
         self.weather = Weather()
         self._links: dict[tuple[str, str, type], tuple[int, int]] = {}
-        self._parted: dict[str, None] = {}
-        self._cut = Cut.BOTH
+        self._cuts: set[tuple[str, str]] = set()
+        self.liar: Liar | None = None
 
     @property
     def is_parted(self) -> bool:
-        """Whether some members are cut off from the others."""
-        return bool(self._parted)
+        """Whether something does not pass between some members."""
+        return bool(self._cuts)
 
-    def part(self, members: Iterable[str], cut: Cut) -> None:
-        """Cut these members off from all others."""
-        self._parted, self._cut = dict.fromkeys(members), cut
+    def part(self, members: Collection[str], cut: Cut, bridge: str = "") -> None:
+        """Cut these members off from all others but ``bridge``, which reaches both sides."""
+        others = {machine.member for machine in self.machines} - {*members, bridge}
+        inside = set(members) - {bridge}
+        self._cuts = set()
+        if cut is not Cut.INWARD:
+            self._cuts |= {(member, other) for member in inside for other in others}
+        if cut is not Cut.OUTWARD:
+            self._cuts |= {(other, member) for member in inside for other in others}
 
     def heal(self) -> None:
         """Good weather, no split, and links anew between those that were parted."""
         self.weather = Weather()
-        parted, self._parted = self._parted, {}
+        cuts, self._cuts = self._cuts, set()
         for index, machine in enumerate(self.machines):
             for other in self.machines[:index]:
-                if machine.is_up and other.is_up and (machine.member in parted) != (other.member in parted):
+                pair = machine.member, other.member
+                if machine.is_up and other.is_up and (pair in cuts or pair[::-1] in cuts):
                     self._link(machine, other)
 
     def joined(self, machine: Machine) -> None:
@@ -82,15 +94,25 @@ class SimulatedNetwork:
         random, weather = self._timeline.chance(f"{machine.name} to {other.name}"), self.weather
         life = other.life
         is_linked = self._links.get((machine.name, other.name, type(event))) == (machine.life, life)
-        if not is_linked or self._is_cut(machine, other) or random.random() < weather.loss:
+        if not is_linked or (machine.member, other.member) in self._cuts or random.random() < weather.loss:
             return
-        for _ in range(2 if random.random() < weather.repeats else 1):
-            delay_ms = random.randint(0, weather.delay_ms_max)
-            self._timeline.after(delay_ms, lambda: other.deliver(event, life))
+        if weather.vote_loss is not None and random.random() < weather.vote_loss[1]:
+            message = messages.decode(event.payload) if isinstance(event, seams.VoteFrame) else None
+            if isinstance(message, SignedVote) and type(message.vote) is weather.vote_loss[0]:
+                return
+        frames: list[seams.Event] = [event]
+        if self.liar is not None and machine.member == self.liar.member:
+            assert isinstance(event, seams.VoteFrame | seams.BulkFrame)
+            frames = [*self.liar.twist(event, other.member)]
+        for frame in frames:
+            for _ in range(2 if random.random() < weather.repeats else 1):
+                self._arrive(other, life, frame, random.randint(0, weather.delay_ms_max))
 
-    def _is_cut(self, sender: Machine, receiver: Machine) -> bool:
-        leaves, enters = sender.member in self._parted, receiver.member in self._parted
-        return leaves != enters and self._cut in (Cut.BOTH, Cut.OUTWARD if leaves else Cut.INWARD)
+    def _arrive(self, other: Machine, life: int, frame: seams.Event, delay_ms: int) -> None:
+        if self.liar is not None and other.member == self.liar.member:
+            assert isinstance(frame, seams.VoteFrame | seams.BulkFrame)
+            self.liar.hear(frame)
+        self._timeline.after(delay_ms, lambda: other.deliver(frame, life))
 
     def _link(self, one: Machine, other: Machine) -> None:
         """The votes link after a moment, the bulk link after another; what is sent before is lost."""
@@ -120,5 +142,6 @@ class SimulatedNetwork:
         self._links[other.name, one.name, kind] = other.life, one.life
 
     def _can_link(self, one: Machine, other: Machine, lives: tuple[int, int]) -> bool:
-        is_parted = (one.member in self._parted) != (other.member in self._parted)
-        return (one.life, other.life) == lives and one.is_up and other.is_up and not is_parted
+        pair = one.member, other.member
+        is_cut = pair in self._cuts or pair[::-1] in self._cuts
+        return (one.life, other.life) == lives and one.is_up and other.is_up and not is_cut

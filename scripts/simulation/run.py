@@ -8,6 +8,7 @@ from node import seams
 from scripts.simulation import birth
 from scripts.simulation.chronicle import Chronicle
 from scripts.simulation.invariants import Invariants, Violated
+from scripts.simulation.liar import Liar
 from scripts.simulation.machine import HEARTBEAT_MS, Halted, Machine
 from scripts.simulation.network import SimulatedNetwork
 from scripts.simulation.storm import Storm
@@ -32,8 +33,14 @@ OUTAGE_SHARE = 0.3
 OUTAGE_MS = 15_000
 """For how long at most."""
 
-TWIN_SHARE = 0.4
+TWIN_SHARE = 0.35
 """Part of the runs, of those that tolerate it, in which one member runs twice."""
+
+LIAR_SHARE = 0.45
+"""And in which one lies."""
+
+RESTORED_SHARE = 0.1
+"""And in which one is started on an old copy of its disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +77,16 @@ class Run:
         self._fate = self._timeline.chance("fate")
         members = [birth.bank(index) for index in range(count)]
         tolerated = (count - 1) // 3
-        self._twin = self._fate.choice(members) if tolerated and self._fate.random() < TWIN_SHARE else None
-        self.invariants = Invariants(count, self._twin, self._chronicle)
+        self._faulty = self._fate.choice(members) if tolerated else None
+        drawn = self._fate.random()
+        is_twin = tolerated and drawn < TWIN_SHARE
+        is_liar = tolerated and TWIN_SHARE <= drawn < TWIN_SHARE + LIAR_SHARE
+        self._is_restored = tolerated > 0 and 0 <= drawn - TWIN_SHARE - LIAR_SHARE < RESTORED_SHARE
+        self._twin = self._faulty if is_twin else None
+        self._faulty = self._faulty if is_twin or is_liar or self._is_restored else None
+        self._liar = Liar(self._faulty, count, self._timeline, self._chronicle) if is_liar and self._faulty else None
+        self._network.liar = self._liar
+        self.invariants = Invariants(count, self._faulty, self._chronicle, self._timeline)
         names = [(member, member) for member in (*members, birth.OBSERVER)]
         if self._twin is not None:
             names.append((self._twin + "-twin", self._twin))
@@ -120,8 +135,14 @@ class Run:
         self._timeline.after(600, self._fund)
         self._timeline.after(1_000, self._pay)
         self._storm.begin()
+        if self._is_restored:
+            self._storm.restore_once(next(machine for machine in self.machines if machine.member == self._faulty))
+        if self._liar is not None:
+            self._liar.begin()
         self._timeline.run(STORM_MS)
         self._storm.end()
+        if self._liar is not None and self._fate.random() < 0.5:
+            self._liar.end()
         self._is_stormy = False
         self._expect_progress()
         self._settle()
@@ -153,7 +174,7 @@ class Run:
         machine.deliver(seams.Submitted(self._token, (transaction.encoded,)), machine.life)
 
     def _honest(self) -> list[Machine]:
-        return [machine for machine in self.machines if machine.member not in (self._twin, birth.OBSERVER)]
+        return [machine for machine in self.machines if machine.member not in (self._faulty, birth.OBSERVER)]
 
     # ------------------------------------------------------------------------------------------ expectations
 
