@@ -190,7 +190,7 @@ def _row(scope: Scope, proposal: str) -> ProposalRow:
 
 def _open(scope: Scope, proposal: str) -> ProposalRow:
     row = _row(scope, proposal)
-    if row[3] != OPEN:
+    if row[3] not in (OPEN, EXPIRED):
         refuse("proposal_resolved", f"the proposal is {row[3]}")
     if scope.time_ms >= row[2]:
         refuse("proposal_expired")
