@@ -191,7 +191,8 @@ def on(scope: Scope, subject: str, first: int, limit: int) -> list[int]:
 
     :raises ContractError: bad_order.
     """
-    if not 0 < limit <= LISTED_MAX or first < 0:
+    # An integer of more than 64 bits crosses the seam as bytes.
+    if type(first) is not int or type(limit) is not int or not 0 < limit <= LISTED_MAX or first < 0:
         refuse("bad_order", f"a list has 1 to {LISTED_MAX} orders")
     count = _count(scope, layout.orders_on_key(subject) if subject else layout.ORDERS)
     places = range(first, min(first + limit, count))
