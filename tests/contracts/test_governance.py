@@ -493,9 +493,14 @@ def play(data: st.DataObject) -> None:
             chain.block(time_ms=chain.time_ms + HOUR_MS // 2)
         elif kind == "move":
             base, price = data.draw(st.integers(0, 50)), data.draw(st.sampled_from((0, 100, 10_000)))
-            name = motion(chain, "fee", ["USD"], [base, price], by)
-            model.opened[name] = ("USD", base, price, 0), now_ms - BLOCK_MS + HOUR_MS, {by: True}
-            model.settle(name)
+            own = [entry for entry in model.opened.values() if next(iter(entry[2])) == by and now_ms < entry[1]]
+            expires_ms = chain.time_ms + HOUR_MS
+            code = chain.send(by, ("governance", "propose", ["fee", ["USD"], [base, price], expires_ms]))
+            assert code == ("ok" if len(own) < votes.OPEN_MAX else "too_many_motions")
+            if code == "ok":
+                name = str(last(chain).results[0])
+                model.opened[name] = ("USD", base, price, 0), expires_ms, {by: True}
+                model.settle(name)
         elif kind == "vote" and model.opened:
             name = data.draw(st.sampled_from(sorted(model.opened)), label="motion")
             agrees = data.draw(st.booleans(), label="agrees")
