@@ -485,6 +485,12 @@ def play(data: st.DataObject) -> None:
     """Members move and vote, customers pay each other, all at random; chain and model agree, money is conserved."""
     model = Members(data.draw(st.integers(2, 5), label="members"))
     chain = Chain.start(voting(model.count)).furnish()
+    if data.draw(st.booleans(), label="fees from the start"):
+        row: TariffRow = ("USD", data.draw(st.integers(0, 50)), data.draw(st.sampled_from((1, 100, 10_000))), 0)
+        name = motion(chain, "fee", ["USD"], list(row[1:3]))
+        assert {vote(chain, name, member) for member in model.names[1:]} <= {"ok", "motion_closed"}
+        model.tariff, model.closed[name] = row, "passed"
+        compare(chain, model)
     for _ in range(data.draw(st.integers(3, 12), label="steps")):
         kind = data.draw(st.sampled_from(("move", "vote", "vote", "vote", "pay", "pay", "wait")), label="kind")
         by = data.draw(st.sampled_from(model.names), label="by")
@@ -576,7 +582,7 @@ def test_planted_bugs_are_caught(planted: str, monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setattr(fees.Charge, "collect", lambda charge, fuel: collect(charge, charge._scope.meter.fuel))
 
     @settings(
-        max_examples=60,
+        max_examples=300,
         deadline=None,
         database=None,
         derandomize=True,

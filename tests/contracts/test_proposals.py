@@ -453,7 +453,7 @@ def test_planted_bugs_are_caught(planted: str, monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setattr(kernel, "_resolve", lambda *_: None)
 
     @settings(
-        max_examples=60,
+        max_examples=300,
         deadline=None,
         database=None,
         derandomize=True,
