@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from contracts.kernel import ledger
 from contracts.kernel.scope import Scope
-from contracts.records import decode_row
+from contracts.records import decode_row, legs_of
 from state.codec import INT_MAX, Value
 from tests.contracts.network import Chain, address_of, genesis_state
 from tests.contracts.sources import ESCROW
@@ -69,18 +69,27 @@ def programs(draw: st.DrawFn, opened: tuple[str, ...], time_ms: int) -> tuple[st
 
 
 def check(chain: Chain) -> None:
-    """Every asset sound by a walk over the whole state; mints less burns in all receipts are the supply."""
+    """Every asset sound by a walk over the whole state; mints less burns in all receipts are the supply.
+
+    Statements lead from nothing to what each account has.
+    """
     minted = dict.fromkeys(ASSETS, 0)
     for result in chain.results:
         for receipt in result.receipts:
             for event in receipt.events:
                 legs = cast("list[list[object]]", dict(event.fields).get("legs", []))
+                assert legs == legs_of(event)
                 for asset, account, change in legs:
                     if account == "supply":
                         minted[cast(str, asset)] -= cast(int, change)
     for audit in chain.reads.audit():
         assert audit.is_sound, audit
         assert minted.get(audit.asset, 0) == audit.supply
+    for name in NAMES:
+        for entry in chain.reads.account(address_of(name)).balances:
+            page = chain.reads.statement(address_of(name), entry.asset, 0, INT_MAX - 1, limit=1_000)
+            assert (page.opening, page.closing) == (0, entry.available + entry.held)
+            assert sum(movement.change for movement in page.movements) == page.closing
     for key, data in chain.reads.state_items():
         if key.startswith(b"balance/"):
             available, held = cast("tuple[int, int]", decode_row(data))
