@@ -300,7 +300,9 @@ def _contract_query(executor: Executor, name: str, method: str, arguments: bytes
 
 
 def _contract_fact(info: ContractInfo) -> ContractFact:
-    return ContractFact(info.name, info.address, info.interface, info.source_digest, info.deployed_height, info.is_paused)
+    return ContractFact(
+        info.name, info.address, info.interface, info.source_digest, info.deployed_height, info.is_paused
+    )
 
 
 # -------------------------------------------------------------------------------------------------------- events
