@@ -20,7 +20,7 @@ from node import devnet
 from rpc.answers import NodeStatus, ReceiptAnswer
 from rpc.client import Policy, RpcError, SyncClient, Unreachable
 from rpc.client.calls import FUEL_LIMIT_TO_SIMULATE, FUEL_MARGIN
-from scripts import demo_checks, demo_network, demo_proofs
+from scripts import demo_author, demo_checks, demo_journey, demo_network, demo_proofs
 from scripts.demo_money import (
     Book,
     batch_transactions,
@@ -156,6 +156,9 @@ def _play(network: Network, record: Record) -> list[float]:
     )
     devnet.await_ready(network.places, READY_SECONDS_MAX)
     record.tell("four validators and the observer are ready")
+    _create_money(network, book, record)
+    journey = demo_journey.play(network, record)
+    demo_author.check_author(network, journey, record)
     rows = _open_accounts(network, book, record)
     killed = _killed(network)
     replay, restart_height = _replay(network, rows, killed, record)
@@ -174,7 +177,7 @@ def _play(network: Network, record: Record) -> list[float]:
     demo_checks.check_agreement(record, network.places)
     receipts = demo_checks.read_receipts(network.observer)
     demo_checks.check_receipts(record, receipts, rows)
-    demo_checks.check_conservation(record, network, book, receipts)
+    demo_checks.check_conservation(record, network, book, receipts, journey.addresses)
     issued = {bank.id: book.reserve_of(bank, REMITTANCE) for bank in network.banks}
     pair = (book.sender.bank, book.payee.bank)
     demo_checks.check_settlement(record, network, issued, wanted, REMITTANCE, pair)
@@ -189,11 +192,22 @@ def _killed(network: Network) -> Bank:
     return network.banks[2]
 
 
-def _open_accounts(network: Network, book: Book, record: Record) -> list[Transaction]:
-    """Money, customers, what they own at first, and one early payment; the signed rows of the file."""
+def _clients(network: Network) -> dict[str, SyncClient]:
+    """Each bank's own validator; for the settlement agent that of a bank."""
     clients = {bank.id: SyncClient([bank.place.url], PATIENT) for bank in network.banks}
-    clients[network.agent.id] = clients[network.banks[0].id]  # an observer takes no transactions
+    clients[network.agent.id] = clients[network.banks[0].id]
+    return clients
+
+
+def _create_money(network: Network, book: Book, record: Record) -> None:
+    """Each bank's deposit money, and the settlement money that it pays others with."""
+    clients = _clients(network)
     _all_final(clients, _send(clients, money_transactions(network, book, REMITTANCE)), "money is created", record)
+
+
+def _open_accounts(network: Network, book: Book, record: Record) -> list[Transaction]:
+    """Customers, what they own at first, and one early payment; the signed rows of the file."""
+    clients = _clients(network)
     row = book.payments[0]
     early = [book.customers[row.payer], book.customers[row.payee]]
     _all_final(clients, _send(clients, batch_transactions(network, early)), "first customers", record)
@@ -329,7 +343,7 @@ def _status(url: str) -> NodeStatus:
 
 def _tell_endpoints(network: Network) -> None:
     lines = [("node", "JSON-RPC, /readyz, /metrics", "other nodes", "home")]
-    for bank in (*network.banks, network.agent):
+    for bank in (*network.banks, network.regulator):
         lines.append((bank.id, bank.place.url, f"{bank.member.host}:{bank.member.port}", str(bank.place.home.path)))
     table(lines)
     stop = demo_network.quoted("./scripts/hansa", "devnet", "down", "--dir", str(network.directory))

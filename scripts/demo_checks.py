@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from contracts.library import NAMES
 from node.devnet import Place
 from node.wallet import show_amount
 from rpc import answers
@@ -55,12 +54,12 @@ class Receipts:
     by_hash: dict[str, list[answers.ReceiptAnswer]]
 
     def issued(self) -> dict[str, int]:
-        """Per asset, minted less burnt, over all journals of all receipts."""
+        """Per asset, minted less burnt, over all legs of all receipts."""
         out: dict[str, int] = {}
         for found in self.by_hash.values():
             for receipt in found:
                 for event in receipt.events:
-                    if event.name == "journal":
+                    if event.contract == "ledger" and "legs" in event.fields:
                         for asset, account, change in event.fields["legs"]:
                             if account == "supply":
                                 out[asset] = out.get(asset, 0) - int(change)
@@ -163,18 +162,24 @@ def check_receipts(record: Record, receipts: Receipts, rows: Sequence[Transactio
     record.check("receipts", whole, detail if whole else f"receipts per id {dict(counts)}, codes {dict(codes)}")
 
 
-def check_conservation(record: Record, network: Network, book: Book, receipts: Receipts) -> None:
-    """Per asset, what all accounts own and hold against what was minted less burnt."""
+def check_conservation(
+    record: Record, network: Network, book: Book, receipts: Receipts, others: Sequence[str] = ()
+) -> None:
+    """Per asset, what all accounts own and hold against what was minted less burnt.
+
+    :param others: addresses beside those of the book, the members and the contracts.
+    """
     prefix = network.genesis.parameters.address_prefix
     everybody = [customer.address for customer in book.everybody]
-    everybody += [bank.address for bank in (*network.banks, network.agent)]
-    everybody += [contract_address(prefix, name) for name in NAMES]
+    everybody += [bank.address for bank in network.members]
+    everybody += [contract_address(prefix, name) for name in [contract.name for contract in network.genesis.contracts]]
+    everybody += others
     owned: dict[str, int] = {}
     for entries in accounts(network.observer, everybody).values():
         for asset, available, held in entries:
             owned[asset] = owned.get(asset, 0) + available + held
     issued = receipts.issued()
-    whole = owned == issued and len(issued) == len(network.banks) + 1
+    whole = owned == issued and len(issued) > len(network.banks)
     listed = ", ".join(show_amount(issued[asset], asset) for asset in sorted(issued))
     record.check(
         "conservation",
@@ -273,10 +278,11 @@ def _checkpoint(height: int) -> Request:
 
 
 def _receipts_of(client: SyncClient, block: answers.BlockAnswer) -> list[answers.ReceiptAnswer]:
-    """In the block's order."""
+    """In the block's order: what the schedule ran, then the transactions."""
     found: list[answers.ReceiptAnswer] = []
-    for start in range(0, len(block.transactions), CALLS_PER_REQUEST):
-        chunk = block.transactions[start : start + CALLS_PER_REQUEST]
+    listed = (*block.scheduled, *block.transactions)
+    for start in range(0, len(listed), CALLS_PER_REQUEST):
+        chunk = listed[start : start + CALLS_PER_REQUEST]
         calls = [Request("tx_get", {"hash": text}, answers.TransactionAnswer) for text in chunk]
         for answer in _batch(client, calls):
             if answer.receipt is None or answer.height != block.height or answer.index != len(found):

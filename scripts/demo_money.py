@@ -172,6 +172,11 @@ def batch_transactions(network: Network, customers: Sequence[Customer]) -> list[
     return made
 
 
+def make_customer(network: Network, name: str, bank: Bank, opening: int = 0) -> Customer:
+    """Somebody with a key and a salt, whose account the bank has yet to open."""
+    return _customer(name, bank, network.genesis.parameters.address_prefix, opening)
+
+
 def _customer(name: str, bank: Bank, prefix: str, opening: int) -> Customer:
     key, salt = KeyPair.from_seed(os.urandom(SEED_BYTES)), os.urandom(SALT_BYTES)
     address = account_address(prefix, Policy.of_key(key.public).encode(), salt)

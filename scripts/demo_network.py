@@ -24,6 +24,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 CURRENCY = "USD"
 
+ABROAD = "EUR"
+"""What the remittance of the journey arrives in."""
+
 READY_SECONDS_MAX = 60.0
 
 COMMAND_SECONDS_MAX = 120.0
@@ -55,12 +58,19 @@ class Network:
     banks: tuple[Bank, ...]
     """The validators, in the order of their ids."""
     agent: Bank
-    """The central bank: settlement agent, and runs the observer."""
+    """The central bank: settlement agent. It reaches the chain through a bank's validator and runs no node here."""
+    regulator: Bank
+    """Runs the observer."""
+
+    @property
+    def members(self) -> tuple[Bank, ...]:
+        """Everybody with an own account."""
+        return (*self.banks, self.agent, self.regulator)
 
     @property
     def places(self) -> tuple[Place, ...]:
-        """All nodes, validators first."""
-        return (*(bank.place for bank in self.banks), self.agent.place)
+        """All nodes that run, validators first."""
+        return (*(bank.place for bank in self.banks), self.regulator.place)
 
     @property
     def urls(self) -> list[str]:
@@ -70,7 +80,7 @@ class Network:
     @property
     def observer(self) -> str:
         """JSON-RPC of the observer."""
-        return self.agent.place.url
+        return self.regulator.place.url
 
 
 def hansa(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -96,8 +106,8 @@ def ports_for(base_port: int | None) -> tuple[Seat, ...]:
     """The members with ports that are free. :raises Stopped: those that were asked for are not."""
     try:
         if base_port is None:
-            base_port = devnet.free_base_port(testnet.BASE_PORT, 5)
-        seats = testnet.seats(4, 1, base_port)
+            base_port = devnet.free_base_port(testnet.BASE_PORT, 6)
+        seats = testnet.seats(4, 2, base_port)
         devnet.check_ports(devnet.ports_of(base_port, len(seats)))
     except Invalid as refusal:
         raise Stopped(refusal.detail) from None
@@ -118,7 +128,8 @@ def make(directory: Path, seats: Sequence[Seat], record: Record) -> Network:
         parameter = f"address_prefix={testnet.ADDRESS_PREFIX}"
         hansa(
             *("genesis", "build", "--name", "demo", "--out", str(document), "--parameter", parameter),
-            *("--settlement", f"{CURRENCY}={agent}", *files),
+            *("--settlement", f"{CURRENCY}={agent}", "--settlement", f"{ABROAD}={agent}"),
+            *("--contract", str(ROOT / "scripts" / "demo_contracts" / "raffle.py"), *files),
         )
         adopted = [
             pool.submit(hansa, "genesis", "adopt", str(document), "--home", str(directory / seat.details.id))
@@ -135,6 +146,7 @@ def make(directory: Path, seats: Sequence[Seat], record: Record) -> Network:
         genesis,
         tuple(bank for bank in banks if bank.member.role is Role.VALIDATOR),
         next(bank for bank in banks if bank.id == agent),
+        next(bank for bank in banks if bank.member.function is Function.REGULATOR),
     )
 
 

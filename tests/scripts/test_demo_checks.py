@@ -24,7 +24,7 @@ ROWS = [payment(number) for number in range(3)]
 
 
 def receipt(row: Transaction, code: str = "ok", legs: tuple[tuple[str, str, str], ...] = ()) -> ReceiptAnswer:
-    events = (EventAnswer("payments", "journal", {"legs": [list(leg) for leg in legs]}, "0x"),) if legs else ()
+    events = (EventAnswer("ledger", "journal", {"legs": [list(leg) for leg in legs]}, "0x"),) if legs else ()
     return ReceiptAnswer("0x" + row.id.hex(), code, "", "1", (), events, "0x")
 
 
@@ -74,9 +74,10 @@ NETWORK = cast(
     SimpleNamespace(
         banks=BANKS,
         agent=bank("c"),
+        members=[*BANKS, bank("c")],
         observer="c",
         places=[BANKS[0].place, BANKS[1].place],
-        genesis=SimpleNamespace(parameters=SimpleNamespace(address_prefix="hansat")),
+        genesis=SimpleNamespace(parameters=SimpleNamespace(address_prefix="hansat"), contracts=()),
     ),
 )
 
