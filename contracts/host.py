@@ -36,7 +36,7 @@ from contracts.kernel.codes import refuse
 from contracts.kernel.layout import Item, Leg
 from contracts.kernel.scope import Scope
 from contracts.language import run
-from contracts.language.kernel_interface import CallContext, Plain, StorageKey
+from contracts.language.kernel_interface import LEDGER_FUNCTIONS, CallContext, Plain, StorageKey
 from state.receipt import Event
 
 CONTRACT_DEPTH_MAX = 8
@@ -113,6 +113,10 @@ class ContractHost:
 
     def ledger_call(self, function: str, args: tuple[Plain, ...]) -> Plain:
         """One of the kernel's functions."""
+        for index in INTEGERS[function]:
+            wide = args[index]
+            if type(wide) is bytes:
+                args = (*args[:index], int.from_bytes(wide, "big", signed=True), *args[index + 1 :])
         if function == "schedule":
             self._check_schedulable(args[0])
         return LEDGER[function](self._scope, *args)
@@ -150,7 +154,8 @@ def invoke(
     if action is not None:
         if pauses.is_paused(scope.overlay, deployed.name) and not action.unwinds:
             refuse("contract_paused", f"{deployed.name} is paused; only its ways out still run")
-        scope.acted[deployed.name] = None
+        if deployed.compiled.invariants:
+            scope.acted[deployed.name] = None
     if len(running) >= CONTRACT_DEPTH_MAX:
         refuse("contract_depth", f"at most {CONTRACT_DEPTH_MAX} contracts call each other")
     running.append(deployed.name)
@@ -430,3 +435,9 @@ LEDGER: Final[Mapping[str, Callable[..., Plain]]] = {
     "limits_left": _limits_left,
 }
 """Function of LEDGER_FUNCTIONS → the kernel's. A test holds the two tables to each other."""
+
+INTEGERS: Final[Mapping[str, tuple[int, ...]]] = {
+    name: tuple(index for index, (_, kind) in enumerate(signature.parameters) if kind in ("int", "Amount"))
+    for name, signature in LEDGER_FUNCTIONS.items()
+}
+"""Which arguments are integers: one of more than 64 bits crosses the seam as bytes, and is a number again here."""

@@ -94,7 +94,7 @@ class Scope:
         self.running: list[str] = []
         """Names of the contracts that run, outermost first."""
         self.acted: dict[str, None] = {}
-        """Contracts of which an action has run, in order: their invariants are checked at the end."""
+        """Contracts with invariants of which an action has run, in order: they are checked at the end."""
         self.events: list[Event] = []
         self.touched: dict[str, None] = {}
         """Addresses whose balances moved, in order: the history rows."""
