@@ -7,7 +7,7 @@ refusal. So before it settles one it asks who stands in the way: a holder who ca
 from collections.abc import Sequence
 from typing import cast
 
-from contracts.kernel import gate, holds, layout, ledger
+from contracts.kernel import assets, gate, holds, layout, ledger
 from contracts.kernel.layout import OPEN, HoldRow, Leg
 from contracts.kernel.scope import Scope
 from contracts.language.faults import ContractError
@@ -26,6 +26,7 @@ def may_exchange(scope: Scope, hold: str, taker: str, amount: int, asset: str, p
     row = holds.found(scope, hold)
     held, holder = row[0], row[1]
     scope.account(taker)
+    assets.asset(scope, asset)
     if not holds.may_settle(scope, hold):
         return HOLDER
     settled: Leg = (held, taker, amount)

@@ -47,7 +47,7 @@ is the canonical encoding of one list. In memory a value is a tuple (``…Row``)
     order/<number>                       [kind, status, author, [member, …], reference, basis, subject, asset, amount,
                                           stops, target, [hold, …], order, made ms, expires ms]
     orders/<address or asset>            [count]
-    orders/<address or asset>/<index>    [number]
+    orders_on/<address or asset>/<index> [number]
     limits/<asset>                       [since ms, [[risk class, issuer's, [[member, cap], …], in force], …],
                                           [[from, to, issuer's, [[member, cap], …], in force, since ms], …]]
     window/<address>/<asset>             [day, in, out, [in before, out before, [[day, in, out], …]]]   what counts
@@ -306,7 +306,7 @@ def orders_on_key(subject: str) -> bytes:
 
 
 def order_on_key(subject: str, index: int) -> bytes:
-    return f"orders/{subject}/{index}".encode()
+    return f"orders_on/{subject}/{index}".encode()
 
 
 def limits_key(asset: str) -> bytes:

@@ -17,14 +17,12 @@ def order_faults(state: State) -> Iterator[str]:
         yield f"{count} orders are counted, and {len(numbers)} are there, or other ones"
     lists: dict[str, dict[int, int]] = {}
     counts: dict[str, int] = {}
-    for key, row in state.of("orders"):
-        subject, *place = key.split("/")
-        if not subject:
-            continue
-        if place:
-            lists.setdefault(subject, {})[int(place[0])] = cast(int, row[0])
-        else:
+    for subject, row in state.of("orders"):
+        if subject:
             counts[subject] = cast(int, row[0])
+    for key, row in state.of("orders_on"):
+        subject, place = key.split("/")
+        lists.setdefault(subject, {})[int(place)] = cast(int, row[0])
     for subject in sorted(counts.keys() | lists.keys()):
         listed = lists.get(subject, {})
         inside = [listed.get(place, 0) for place in range(counts.get(subject, 0))]

@@ -7,7 +7,7 @@ from contracts.kernel.layout import Row
 
 KINDS: Final = tuple(
     b"account asset balance ciphertext contract expiring expiry freezes group hold identity motion motions order "
-    b"orders paused proposal proposals queue reading recovery reserved scheduled scheduling sealed supply "
+    b"orders orders_on paused proposal proposals queue reading recovery reserved scheduled scheduling sealed supply "
     b"waiting".split()
 )
 """Kinds of rows that a check walks: they are kept in memory meanwhile."""

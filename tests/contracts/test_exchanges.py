@@ -83,6 +83,11 @@ def test_an_ended_hold_has_no_holder(desk: Desk) -> None:
     assert asked(desk, hold) == "holder"
 
 
+def test_an_asset_that_is_not_there(desk: Desk) -> None:
+    scope, hold = desk.scope(contract="spender"), held(desk)
+    assert code_of(exchanges.may_exchange, scope, hold, BOB, 30, "USD.none", 20) == "unknown_asset"
+
+
 def test_free_hold(desk: Desk) -> None:
     open_hold, expired = held(desk), held(desk, desk.time_ms + 10)
     desk.time_ms += 10

@@ -327,6 +327,7 @@ def test_orders_are_listed_by_subject_in_pages(desk: Desk) -> None:
     assert orders.on(scope, "", 0, 100) == [1, 2, 3, 4, 5, 6]
     assert orders.on(scope, "", 5, 100) == [6]
     assert orders.on(scope, "nobody", 9, 1) == []
+    assert orders.on(scope, f"{ANN}/0", 0, 100) == []
     for first, limit in ((0, 0), (0, 101), (-1, 1), (0, b"\x01" * 9), (b"\x01" * 9, 1)):
         assert code_of(orders.on, scope, ANN, first, limit) == "bad_order"
 
