@@ -16,7 +16,7 @@ def create(
     code: str, kind: str, currency: str, decimals: int, authorised: Amount, document: bytes, level_min: int
 ) -> Asset:
     """Create an asset of the sender, a member, with nothing out; parties must be verified to ``level_min``."""
-    member = ledger.member_of(ctx.sender)
+    member = ledger.member_of(ctx.caller)
     require(member != "", "not_a_member", "the sender is no member's own account")
     return ledger.create_asset(code, kind, member, currency, decimals, authorised, document, level_min)
 
@@ -72,14 +72,14 @@ def burn(asset: Asset, entries: list[tuple[Address, Amount]], reference: str) ->
 @action
 def transfer(asset: Asset, to: Address, amount: Amount, reference: str) -> None:
     """The sender gives units of its own to somebody else."""
-    ledger.transfer(asset, ctx.sender, to, amount, "transfer", reference)
+    ledger.transfer(asset, ctx.caller, to, amount, "transfer", reference)
 
 
 @action
 def redeem(asset: Asset, amount: Amount, reference: str) -> None:
     """The sender gives units back to the issuer, whose own they then are to burn."""
     issuer = ledger.member_account(ledger.asset_info(asset)[0])
-    ledger.transfer(asset, ctx.sender, issuer, amount, "redemption", reference)
+    ledger.transfer(asset, ctx.caller, issuer, amount, "redemption", reference)
 
 
 @query
@@ -109,6 +109,7 @@ def balance(asset: Asset, account: Address) -> Amount:
 def change_supply(
     asset: Asset, entries: list[tuple[Address, Amount]], sign: int, purpose: str, reference: str
 ) -> None:
+    require(ledger.member_of(ctx.caller) == ledger.asset_info(asset)[0], "not_the_issuer", "the issuer mints and burns")
     require(0 < len(entries) <= ENTRIES_MAX, "bad_batch", "a batch has 1 to 1,000 entries")
     legs: list[tuple[Asset, Address, int]] = []
     total = 0

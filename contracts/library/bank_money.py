@@ -54,8 +54,8 @@ def burn(currency: str, withdrawals: list[tuple[Address, Amount]], reference: st
 @action
 def withdraw(currency: str, amount: Amount, reference: str) -> None:
     """Take the sender's own money out of its bank; the bank pays it out elsewhere."""
-    asset = ledger.bank_money(ledger.account_bank(ctx.sender), currency)
-    ledger.burn(asset, ctx.sender, amount, "withdrawal", reference)
+    asset = ledger.bank_money(ledger.account_bank(ctx.caller), currency)
+    ledger.burn(asset, ctx.caller, amount, "withdrawal", reference)
 
 
 @action
@@ -70,13 +70,13 @@ def redeem(currency: str, amount: Amount, reference: str) -> None:
     """The sender gives settlement money back: it returns to the agent's account, whose own it then is to cancel."""
     money = ledger.settlement_money(currency)
     agent = ledger.member_account(ledger.asset_info(money)[0])
-    ledger.transfer(money, ctx.sender, agent, amount, "settlement_redeem", reference)
+    ledger.transfer(money, ctx.caller, agent, amount, "settlement_redeem", reference)
 
 
 @action
 def cancel(currency: str, amount: Amount, reference: str) -> None:
     """The settlement agent destroys settlement money of its own account, once it has paid for what came back."""
-    ledger.burn(agent_money(currency), ctx.sender, amount, "settlement_cancel", reference)
+    ledger.burn(agent_money(currency), ctx.caller, amount, "settlement_cancel", reference)
 
 
 @query
@@ -99,7 +99,7 @@ def describe(asset: Asset) -> tuple[str, str, str, int]:
 
 def own_member() -> str:
     """The member whose account sends."""
-    member = ledger.member_of(ctx.sender)
+    member = ledger.member_of(ctx.caller)
     require(member != "", "not_a_member", "the sender is no member's own account")
     return member
 

@@ -13,11 +13,11 @@ SUPPLY = "supply"
 @action
 def pay(to: Address, currency: str, amount: Amount, reference: str) -> None:
     """Pay deposit money of the sender's bank; the payee gets deposit money of its own bank."""
-    payer_bank = ledger.account_bank(ctx.sender)
+    payer_bank = ledger.account_bank(ctx.caller)
     payee_bank = ledger.account_bank(to)
     money = ledger.bank_money(payer_bank, currency)
     if payer_bank == payee_bank:
-        ledger.transfer(money, ctx.sender, to, amount, "payment", reference)
+        ledger.transfer(money, ctx.caller, to, amount, "payment", reference)
     else:
         pay_across(money, payer_bank, to, payee_bank, currency, amount, reference)
 
@@ -26,7 +26,7 @@ def pay(to: Address, currency: str, amount: Amount, reference: str) -> None:
 def settle(to: Address, currency: str, amount: Amount, reference: str) -> None:
     """A member pays another in settlement money."""
     require(ledger.member_of(to) != "", "not_a_member", "settlement money is for members")
-    ledger.transfer(ledger.settlement_money(currency), ctx.sender, to, amount, "settlement", reference)
+    ledger.transfer(ledger.settlement_money(currency), ctx.caller, to, amount, "settlement", reference)
 
 
 @query
@@ -47,7 +47,7 @@ def pay_across(
         f"{payer_bank} has not enough settlement money to pay out",
     )
     legs: list[tuple[Asset, Address, int]] = [
-        (money, ctx.sender, -amount),
+        (money, ctx.caller, -amount),
         (money, Address(SUPPLY), amount),
         (settlement, payer_reserve, -amount),
         (settlement, ledger.member_account(payee_bank), amount),
