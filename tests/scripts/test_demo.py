@@ -17,6 +17,8 @@ from scripts.demo_record import Record
 
 ROOT = Path(__file__).parent.parent.parent
 CHECKS = [
+    *("sealed identity", "an instalment by itself", "trade", "remittances", "feedback", "followed by the regulator"),
+    *("frozen and released", "no name in the clear", "an author's contract", "a bad line", "an endless loop"),
     "readiness of the killed node",
     "balances",
     *(f"proof of {what}" for what in ("balance", "absence", "receipt", "remittance")),
@@ -104,7 +106,7 @@ def test_ctrl_c_stops_everything(tmp_path: Path) -> None:
     network = tmp_path / "a network"
     process = start("--dir", str(network), temporary=tmp_path)
     deadline = time.monotonic() + 60
-    while not (network / "meridian" / "node.pid").exists():
+    while not (network / "watch01" / "node.pid").exists():
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -112,7 +114,7 @@ def test_ctrl_c_stops_everything(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=60)
     assert (process.returncode, error) == (130, "demo: interrupted; everything it started is stopped\n")
-    assert [devnet.pid_of(place) for place in devnet.load(network)] == [None] * 5
+    assert [devnet.pid_of(place) for place in devnet.load(network)] == [None] * 6
 
 
 def test_the_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
