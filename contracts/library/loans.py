@@ -152,6 +152,7 @@ class Loan:
     covered: Amount = Amount(0)
     written_off: Amount = Amount(0)
     recovered: Amount = Amount(0)
+    barred_day: int = 0
 
 
 @record
@@ -404,6 +405,7 @@ def repay(loan: str, amount: Amount) -> None:
     row = find(loan)
     require(row.status in (ACTIVE, DEFAULTED, WRITTEN_OFF), "bad_status", f"loan {loan} is {row.status}")
     product = find_product(row.product)
+    excuse(row)
     mark_due(row, product)
     accrue_arrears(row, product, today())
     owed = due_of(row)
@@ -564,6 +566,7 @@ def due(loan: str) -> tuple[Amount, Amount, Amount]:
     row = find(loan)
     if row.status in (ACTIVE, DEFAULTED, WRITTEN_OFF):
         product = find_product(row.product)
+        excuse(row)
         mark_due(row, product)
         accrue_arrears(row, product, today())
     return (row.late_due, row.interest_due, row.principal_due)
@@ -698,7 +701,7 @@ def plan_of(row: Loan, terms: Terms) -> list[tuple[int, Amount, Amount, Amount]]
         part = split(terms, row.instalment, undue, interest, number >= row.count)
         undue -= part
         rows.append((pay_day(row, terms, number), Amount(part), Amount(interest), Amount(undue)))
-        first = last
+        first = max(first, last)
     return rows
 
 
@@ -724,7 +727,7 @@ def mark_due(row: Loan, product: Product) -> int:
         row.principal_due = Amount(row.principal_due + part)
         row.interest_due = Amount(row.interest_due + interest)
         row.rounding_due = Amount(row.rounding_due + unit)
-        row.accrual_day = last
+        row.accrual_day = max(row.accrual_day, last)
         row.fallen = number
         if row.overdue_day == 0 and due_of(row) > 0:
             row.overdue_day = today()
@@ -759,6 +762,7 @@ def due_of(row: Loan) -> int:
 def advance(row: Loan, loan: str) -> None:
     """Bring a loan up to the block's time: mark what is due, collect it, or go into default."""
     product = find_product(row.product)
+    excuse(row)
     count = mark_due(row, product)
     late, unit, since = row.late_due, row.rounding_due, row.arrears_day
     accrue_arrears(row, product, today())
@@ -769,12 +773,33 @@ def advance(row: Loan, loan: str) -> None:
         refused = ledger.journal_refusal(legs_of(product, row.borrower, row.principal_due, interest, row.rounding_due))
         if refused == "":
             pay_due(row, loan, product, row.borrower, owed)
+        elif is_barred(row, product):
+            emit("Missed", loan=loan, amount=owed, since_day=row.overdue_day, code=refused)
+            row.barred_day = today()
         elif count < DUE_PER_RUN_MAX and today() >= row.overdue_day + product.terms.default_days:
             go_into_default(row, loan, product)
         else:
             emit("Missed", loan=loan, amount=owed, since_day=row.overdue_day, code=refused)
             row.late_due, row.rounding_due, row.arrears_day = late, unit, since
     finish(row, loan, product)
+
+
+def is_barred(row: Loan, product: Product) -> bool:
+    """Whether the bank's own accounts could not be paid what is due, whoever paid: that is not the borrower's fault.
+
+    Asked in the contract's name, which has neither money nor anything that could stop it.
+    """
+    interest = row.late_due + row.interest_due
+    legs = legs_of(product, ctx.contract, row.principal_due, interest, row.rounding_due)
+    return ledger.journal_refusal(legs) != "insufficient_funds"
+
+
+def excuse(row: Loan) -> None:
+    """Days on which the bank's own accounts could not be paid count neither for interest nor towards default."""
+    if row.barred_day != 0:
+        row.overdue_day += today() - row.barred_day
+        row.arrears_day = today()
+        row.barred_day = 0
 
 
 def pay_due(row: Loan, loan: str, product: Product, payer: Address, amount: int) -> None:

@@ -95,7 +95,7 @@ LOAN_FIELDS = (
     *("product", "borrower", "bank", "status", "principal", "reference", "expires_ms", "value_day", "anchor"),
     *("start_day", "count", "fallen", "instalment", "outstanding", "accrual_day", "principal_due", "interest_due"),
     *("late_due", "rounding_due", "overdue_day", "arrears_day", "hold", "pledged", "call", "principal_paid"),
-    *("interest_paid", "covered", "written_off", "recovered"),
+    *("interest_paid", "covered", "written_off", "recovered", "barred_day"),
 )
 
 SECURED: dict[str, Value] = {"collateral": GOLD, "collateral_ppm": 20_000, "claim_ppm": 10_000}

@@ -433,6 +433,52 @@ def test_a_revoked_identity_misses_and_its_collateral_settles(office: Office) ->
     assert office.loan(loan)["status"] == "closed"
 
 
+@pytest.mark.parametrize("stopped", ["income", "alpine"])
+def test_a_bank_that_can_not_be_paid_has_no_claim_to_the_collateral(office: Office, stopped: str) -> None:
+    office.gold("ann")
+    loan = office.lend(office.offer(**SECURED), 10_000)
+    if stopped == "alpine":
+        order = office.freeze("alpine", "receive")
+    else:
+        office.identify(stopped)
+        office.ok("alpine", "identity", "suspend", address_of(stopped), "AZ 9/26")
+    due_day = office.ask("plan_left", loan)[0][0]
+    for number in range(35):
+        office.until(due_day + number)
+        office.code("alpine", "collect", loan)
+    row = office.loan(loan)
+    assert (row["status"], row["pledged"], row["barred_day"]) == ("active", 200, due_day + 34)
+    if stopped == "alpine":
+        office.unfreeze(order)
+    else:
+        office.ok("alpine", "identity", "resume", address_of(stopped), "AZ 9/26")
+    office.until(due_day + 35)
+    row = office.loan(loan)
+    assert (row["status"], row["overdue_day"], row["barred_day"]) == ("active", 0, 0)
+    assert office.events("Paid")[-1]["late"] == 0
+
+
+def test_days_of_the_borrowers_own_count_before_and_after_the_banks(office: Office) -> None:
+    loan = office.lend(office.offer(), 10_000)
+    spend(office, 0)
+    due_day = office.ask("plan_left", loan)[0][0]
+    for number in range(10):
+        office.until(due_day + number)
+    order = office.freeze("alpine", "receive")
+    for number in range(10, 29):
+        office.until(due_day + number)
+    late = office.loan(loan)["late_due"]
+    office.unfreeze(order)
+    assert office.loan(loan)["overdue_day"] == due_day + 18
+    for number in range(29, 48):
+        office.until(due_day + number)
+        assert office.loan(loan)["status"] == "active"
+    assert office.ask("due", loan)[0] > late > 0
+    assert office.loan(loan)["overdue_day"] == due_day + 19
+    office.until(due_day + 49)
+    assert office.loan(loan)["status"] == "defaulted"
+
+
 def test_a_product_for_one_risk_class(office: Office) -> None:
     office.identify("ann", "low")
     product = office.offer(risk_class="low")
@@ -444,6 +490,23 @@ def test_a_product_for_one_risk_class(office: Office) -> None:
 
 
 # -------------------------------------------------------------------------------------------------------------- early
+
+
+def test_prepaying_between_the_end_of_a_period_and_its_business_day_costs_no_day_twice(office: Office) -> None:
+    terms: dict[str, Value] = {"kind": "interest_only", "day_count": "ACT/365F", "calendar": "weekends"}
+    office.chain.time_ms = day(2023, 12, 2) * DAY_MS
+    loan = office.lend(office.offer(**terms), 1_000_000)
+    office.ok("alpine", "bank_money", "mint", "USD", [[address_of("ann"), 1_000_000]], "")
+    for due_day in (day(2024, 1, 2), day(2024, 2, 2)):
+        office.until(due_day)
+    office.until(day(2024, 3, 3))  # A Sunday; the period ended on Saturday, its interest is due on Monday.
+    office.ok("ann", "loans", "prepay", loan, 400_000)
+    left = office.loan(loan)["outstanding"]
+    assert left == 1_000_000 - (400_000 - round(Fraction(1_000_000 * 12 * 30, 100 * 365)))
+    expected = round(Fraction(left * 12 * 30, 100 * 365))
+    assert [entry[2] for entry in office.ask("plan_left", loan)[:2]] == [0, expected]
+    office.until(day(2024, 3, 4))
+    assert office.ask("plan_left", loan)[0] == [day(2024, 4, 2), 0, expected, left]
 
 
 def test_prepaying_makes_the_instalments_smaller(office: Office) -> None:
