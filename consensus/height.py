@@ -25,6 +25,7 @@ from consensus.tally import Tally
 from consensus.view_state import Conditions, Proposed, ViewState
 from state.block import Block
 from state.certificate import Certificate
+from state.codec import INT_MAX
 from state.errors import Invalid, Reason
 from state.evidence import Verify, contradict, evidence_of
 from state.validators import ValidatorSet
@@ -153,7 +154,7 @@ class Height:
         """The view made no decision in time: ask for the next."""
         if self._now.timer_set and timer == self._timer():
             self._now.timer_set = False
-            self._leave(self.view + 1)
+            self._leave(min(self.view + 1, INT_MAX))
 
     def receive_proposal(self, event: ProposalReady) -> None:
         """The block that this node proposes as primary."""
