@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +14,6 @@ from node.home import Home
 from state.errors import Invalid, Reason
 
 Hansa = Callable[..., Any]
-
-
-@pytest.fixture
-def directory(tmp_path: Path) -> Iterator[Path]:
-    path = tmp_path / "a network"
-    yield path
-    if (path / "genesis.json").exists():
-        devnet.stop(devnet.load(path))
-
-
-@pytest.fixture
-def hansa(capsys: pytest.CaptureFixture[str]) -> Hansa:
-    def run(*arguments: str, code: int = 0) -> Any:
-        capsys.readouterr()
-        assert main([*arguments, "--json"]) == code, capsys.readouterr()
-        return json.loads(capsys.readouterr().out)
-
-    return run
 
 
 def test_accounts_and_votes_from_the_command_line(

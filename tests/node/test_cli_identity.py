@@ -2,37 +2,16 @@
 
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from node import devnet
-from node.cli import main
 from rpc.text import bytes_of
 from state.sealed import Record
 
 Hansa = Callable[..., Any]
 CANARIES = ("Canarywharf", "Zebulon Quux")
-
-
-@pytest.fixture
-def directory(tmp_path: Path) -> Iterator[Path]:
-    path = tmp_path / "a network"
-    yield path
-    if (path / "genesis.json").exists():
-        devnet.stop(devnet.load(path))
-
-
-@pytest.fixture
-def hansa(capsys: pytest.CaptureFixture[str]) -> Hansa:
-    def run(*arguments: str, code: int = 0) -> Any:
-        capsys.readouterr()
-        assert main([*arguments, "--json"]) == code, capsys.readouterr()
-        return json.loads(capsys.readouterr().out)
-
-    return run
 
 
 def test_a_registration_from_its_first_to_its_last_day(directory: Path, tmp_path: Path, hansa: Hansa) -> None:

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +19,6 @@ from node.home import Home
 from state.errors import Invalid
 
 Hansa = Callable[..., Any]
-
-
-@pytest.fixture
-def directory(tmp_path: Path) -> Iterator[Path]:
-    path = tmp_path / "a network"
-    yield path
-    if (path / "genesis.json").exists():
-        devnet.stop(devnet.load(path))
-
-
-@pytest.fixture
-def hansa(capsys: pytest.CaptureFixture[str]) -> Hansa:
-    def run(*arguments: str, code: int = 0) -> Any:
-        capsys.readouterr()
-        assert main([*arguments, "--json"]) == code, capsys.readouterr()
-        return json.loads(capsys.readouterr().out)
-
-    return run
 
 
 def test_a_network_lives(directory: Path, hansa: Hansa) -> None:
