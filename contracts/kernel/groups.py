@@ -102,7 +102,9 @@ def free_hold(scope: Scope, hold: str, row: HoldRow) -> None:
     if holds.is_past(scope, row):
         ledger.release_expired(scope, hold, row)
     elif row[11]:
-        free(scope, row[11], found(scope, row[11]))
+        group = found(scope, row[11])
+        scope.meter.charge(ledger.FUEL_PER_EXPIRY * (len(group[2]) - 1))
+        free(scope, row[11], group)
     else:
         holds.free(scope, hold, row)
 

@@ -259,6 +259,18 @@ def test_without_a_word_about_holds_only_what_is_available_moves(desk: Desk) -> 
     force(desk, 300)
 
 
+def test_a_group_costs_what_its_holds_cost() -> None:
+    used = []
+    for count in (1, 9):
+        desk = rich(1)
+        made = [hold(desk, 1) for _ in range(count)]
+        groups.create(desk.scope(contract="spender"), made)
+        scope = official(desk, "themis")
+        orders.propose_transfer(scope, USD, ANN, CID, ledger.available(scope, ANN, USD) + 1, made[:1], "A", "B", 0)
+        used.append(scope.meter.used)
+    assert used[1] - used[0] == 8 * ledger.FUEL_PER_EXPIRY
+
+
 def test_a_hold_of_a_group_is_broken_with_its_group(desk: Desk) -> None:
     made = [hold(desk, 200), hold(desk, 300)]
     group = groups.create(desk.scope(contract="spender"), made)
