@@ -77,7 +77,8 @@ def prepared_in(names: str, block: Block, view: int) -> Certificate:
     """The first q banks' PREPAREs."""
     vote = Prepare(1, view, block.digest)
     signers = range(validators_of(names).quorum)
-    return Certificate(vote, tuple((each, key_of(names[each]).sign(signing_payload(vote, CHAIN_ID))) for each in signers))
+    payload = signing_payload(vote, CHAIN_ID)
+    return Certificate(vote, tuple((each, key_of(names[each]).sign(payload)) for each in signers))
 
 
 def restarted(views: Sequence[int], prepared: bool, committed: int) -> Network:

@@ -1,6 +1,7 @@
 """Bytes as a hostile peer makes them: good ones spoilt a little, in every way, and some that never were good."""
 
 from collections.abc import Callable, Sequence
+from random import Random
 
 import msgpack
 from hypothesis import strategies as st
@@ -49,6 +50,23 @@ def spoilt(samples: Sequence[bytes], version_bytes: int) -> st.SearchStrategy[by
             VALUES,
         ),
     )
+
+
+def spoil(random: Random, sample: bytes, version_bytes: int) -> bytes:
+    """One such spoilt copy, for a test that keeps its state from one to the next."""
+    at, patch = random.randrange(1 << 16), random.randbytes(random.randint(1, 4))
+    values: list[Value] = [None, True, -1, 0, 2**63 - 1, 2**63, 2**64 - 1, "", b"", bytes(32), bytes(64), [], [[0]]]
+    path = [random.randrange(20) for _ in range(random.randint(1, 6))]
+    return random.choice(
+        [
+            lambda: random.randbytes(random.randrange(200)),
+            lambda: _overwritten(sample, at, patch),
+            lambda: _inserted(sample, at, patch),
+            lambda: _cut(sample, at, random.randint(1, 40)),
+            lambda: sample[:version_bytes] + _replaced(sample[version_bytes:], path, random.choice(values)),
+            lambda: sample[:version_bytes] + _replaced(sample[version_bytes:], path, random.choice(values)),
+        ]
+    )()
 
 
 def _packed(value: object) -> bytes:
