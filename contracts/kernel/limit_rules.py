@@ -33,6 +33,9 @@ CORRIDORS_MAX = 128
 COUNTRIES_MAX = 256
 """Countries in one list: all there are."""
 
+FUEL_PER_RULE = 400
+"""For each risk class and corridor that has limits: they stand in one row, which is written anew with each change."""
+
 Named = Sequence[tuple[str, int]]
 """Name and amount, as a contract gives limits."""
 
@@ -219,6 +222,7 @@ def _set_corridor(scope: Scope, asset: str, origin: str, to: str, member: str, r
 
 def _write(scope: Scope, asset: str, row: LimitsRow) -> None:
     """Write the row, and the bit that says that it is there. Windows of an asset without limits are not kept up."""
+    scope.meter.charge(FUEL_PER_RULE * (len(row[1]) + len(row[2])))
     is_there = bool(row[1] or row[2])
     if is_there:
         scope.overlay.put(layout.limits_key(asset), row)

@@ -452,3 +452,12 @@ def test_windows_cost_fuel(desk: Desk) -> None:
     before = spent()
     limit(desk, day_out=1_000)
     assert spent() - before == 2 * limits.FUEL_PER_WINDOW
+
+
+def test_each_rule_of_the_row_costs_fuel(desk: Desk) -> None:
+    used = []
+    for name in ("low", "high", "standard"):
+        scope = desk.scope("alpine")
+        limit_rules.set_limits(scope, USD, name, [("day_out", 9)])
+        used.append(scope.meter.used)
+    assert [used[1] - used[0], used[2] - used[1]] == [limit_rules.FUEL_PER_RULE] * 2
