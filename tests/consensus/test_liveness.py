@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from consensus import safety
 from consensus.events import Signed
+from consensus.messages import PrePrepare
 from consensus.safety import SignRequest
 from state.block import Block, make_block
 from state.certificate import Certificate
@@ -178,3 +179,38 @@ def test_halves_for_hours(hours: int) -> None:
         assert bank.replica is not None
         assert bank.replica.view <= 1
     assert heals(network) < 5_000
+
+
+# ------------------------------------------------------------------------- clocks, and proposals that reach few
+
+
+@pytest.mark.parametrize("off_ms", [-24 * HOUR_MS, 24 * HOUR_MS])
+def test_f_and_one_wrong_clocks_may_halt_and_never_fork(off_ms: int) -> None:
+    """T3: with two of four clocks a day off nobody forks, and with one of them set right it goes on."""
+    network = Network("abcd")
+    for name in "cd":
+        network.banks[name].clock_offset_ms = off_ms
+    network.start()
+    network.submit("1")
+    network.run(120_000)
+    network.banks["c"].clock_offset_ms = 0
+    heals(network)
+    times = [network.banks["a"].disk.chain[at].block.header.timestamp_ms for at in range(len(network.decided))]
+    assert times == sorted(set(times))
+
+
+@pytest.mark.parametrize("reached", ["", "a", "ac"])
+@pytest.mark.parametrize("from_ms", [0, 60])
+def test_a_proposal_that_reaches_few(reached: str, from_ms: int) -> None:
+    """N6: one bank's proposals are withheld or shown to some: its turns are lost, and what is decided is the same."""
+    network = Network("abcd")
+    network.drop = lambda sender, to, message: (
+        sender == "b" and isinstance(message, PrePrepare) and to not in reached and network.now_ms >= from_ms
+    )
+    network.start()
+    for number in range(6):
+        network.submit(f"{number}")
+        assert network.run(network.now_ms + HEALED_MS_MAX, network.everything_decided)
+    chain = network.banks["a"].disk.chain
+    assert sum(item.certificate.vote.view > 0 for item in chain) <= 2  # type: ignore[union-attr]
+    heals(network)
