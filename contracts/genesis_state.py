@@ -115,7 +115,7 @@ def _write_member(scope: Scope, member: GenesisMember) -> None:
         raise Invalid(Reason.BAD_GENESIS, f"{member.id}: an LEI has {LEI_CHARS} letters and digits")
     address = accounts.create(scope, member.policy, member.salt, member.id)
     account = scope.account(address)
-    scope.overlay.put(layout.account_key(address), (*account[:3], account[3] | layout.MEMBERS_OWN))
+    scope.overlay.put(layout.account_key(address), (*account[:3], account[3] | layout.MEMBERS_OWN, None))
     scope.overlay.put(
         key,
         (

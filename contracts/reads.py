@@ -137,7 +137,7 @@ class Reads:
         row = cast(AccountRow | None, scope.overlay.get(layout.account_key(address)))
         if row is None:
             raise Invalid(Reason.UNKNOWN, "no account has that address")
-        bank, policy, contract, _ = row
+        bank, policy, contract, *_ = row
         prefix = records.holding_key(address, "")
         found = self._world.extra_scan(prefix + first_asset.encode(), _above(prefix), limit + 1)
         names = [key[len(prefix) :].decode() for key, _ in found]

@@ -53,14 +53,14 @@ def create(scope: Scope, policy: Policy, salt: bytes, bank: str) -> str:
     if len(salt) != SALT_BYTES:
         refuse("bad_policy", f"a salt has {SALT_BYTES} bytes")
     address = account_address(scope.prefix, policy.encode(), salt)
-    _write(scope, address, (bank, (policy.keys, policy.threshold), "", 0))
+    _write(scope, address, (bank, (policy.keys, policy.threshold), "", 0, None))
     return address
 
 
 def create_for_contract(scope: Scope, contract: str) -> str:
     """Write the account under which a contract holds money."""
     address = contract_address(scope.prefix, contract)
-    _write(scope, address, ("", None, contract, 0))
+    _write(scope, address, ("", None, contract, 0, None))
     return address
 
 

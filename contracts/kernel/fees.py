@@ -112,7 +112,7 @@ def reserve(scope: Scope, row: TariffRow, payer: str, fuel_limit: int, *, is_dry
     """
     if not (row[1] or row[2]):
         return None
-    bank, _, _, marks = scope.account(payer)
+    bank, _, _, marks, _ = scope.account(payer)
     if marks & MEMBERS_OWN or is_sponsored(scope, payer):
         return None
     asset, amount = f"{row[0]}.{bank}", 0 if is_dry_run else cost(row, fuel_limit)
@@ -170,6 +170,6 @@ def _take(scope: Scope, asset: str, payer: str, payee: str, amount: int) -> None
 
 
 def _check_bank(scope: Scope, account: str) -> None:
-    bank, policy, _, marks = scope.account(account)
+    bank, policy, _, marks, _ = scope.account(account)
     if policy is None or marks & MEMBERS_OWN or not scope.policy_met(members.member(scope, bank)[4]):
         refuse("account_unauthorised", "only the keys of a customer's own bank say who bears the fees")

@@ -9,9 +9,10 @@ A member's own account and a contract's account have no identity and no limits: 
 goes through them is counted at the customers on both sides. Freezes bind them as everybody.
 
 What does not apply costs next to nothing: the bits in the rows of account and asset, which a posting reads anyway, say
-which other rows there are. To turn all of it on for a benchmark: identities by ``identity.submit`` and ``verify`` (or
-rows ``identity/<address>`` with the bit IDENTIFIED), an asset's lowest level above 0,
-``limit_rules.set_limits`` for the asset, and one part-freeze of another asset on each account (``freezes.add``).
+which other rows there are, and what a verified identity comes to stands in the account's row itself. To turn all of it
+on for a benchmark: identities by ``identity.submit`` and ``verify`` (or ``identity.keep``), an asset's lowest level
+above 0, ``limit_rules.set_limits`` for the asset, and one part-freeze of another asset on each account
+(``freezes.add``).
 """
 
 from collections.abc import Sequence
@@ -47,18 +48,26 @@ _LEVEL_MIN_INDEX: Final = [field.name for field in fields(ChainParameters)].inde
 """Place of the parameter in its row, which lists all of them in order."""
 
 
-def check_free(scope: Scope, legs: Sequence[Leg], accounts: Sequence[AccountRow | None] | None = None) -> None:
+def check_free(scope: Scope, legs: Sequence[Leg]) -> None:
     """Whether these legs of a free posting or a new hold may be; what they come to is counted against limits.
 
-    :param accounts: the row of each leg's account, None for the supply, if the caller has read them.
     :raises ContractError: with a code of the kernel's.
     """
-    get, time_ms, network_level = scope.overlay.get, scope.time_ms, level_min(scope)
+    accounts = [None if party == SUPPLY else scope.account(party) for _, party, _ in legs]
+    check_read(scope, legs, accounts, level_min(scope))
+
+
+def check_read(scope: Scope, legs: Sequence[Leg], accounts: Sequence[AccountRow | None], network_level: int) -> None:
+    """``check_free`` for a caller that has read the rows of accounts and ``level_min``, as every posting does.
+
+    :param accounts: of each leg, None for the supply.
+    :raises ContractError: with a code of the kernel's.
+    """
+    get, time_ms = scope.overlay.get, scope.time_ms
     refuses_countries = get(NETWORK_JURISDICTIONS) is not None
-    known, flags, level = "", 0, 0
+    known, flags, level, stops = "", 0, 0, 0
+    looks_closer = False
     parties: list[limits.Party] = []
-    if accounts is None:
-        accounts = [None if party == SUPPLY else scope.account(party) for _, party, _ in legs]
     # Written for speed: every posting passes here. What stops one is worked out again where it is named.
     for (asset, address, change), account in zip(legs, accounts, strict=True):
         if account is None:
@@ -68,27 +77,27 @@ def check_free(scope: Scope, legs: Sequence[Leg], accounts: Sequence[AccountRow 
             known, flags, level = asset, row[4], row[5]
             if network_level > level:
                 level = network_level
-        marks = account[3]
-        if flags & ASSET_UNDER_ORDER:
-            freezes.check_asset(scope, asset, SEND if change < 0 else RECEIVE)
-        if marks & UNDER_ORDER and marks & frozen_asset_bit(asset):
-            freezes.check_account(scope, legs, address, asset, SEND if change < 0 else RECEIVE)
-        if marks & MEMBERS_OWN or account[2]:
-            continue
-        identity: IdentityRow | None = None
-        if level or marks & IDENTIFIED or flags & JURISDICTIONS:
-            identity = get(b"identity/" + address.encode())  # type: ignore[assignment]
-            if (
-                identity is None
-                or identity[1] != VERIFIED
-                or time_ms >= identity[3]
-                or identity[2] < level
-                or refuses_countries
-                or flags & JURISDICTIONS
-            ):
-                identity = _check_identity(scope, asset, address, level, flags)
+            stops = frozen_asset_bit(asset) | MEMBERS_OWN
+            looks_closer = bool(refuses_countries or flags & (ASSET_UNDER_ORDER | JURISDICTIONS))
+        _, _, contract, marks, standing = account
+        if (
+            standing is None
+            or looks_closer
+            or marks & stops
+            or time_ms >= standing[1]
+            or standing[0] < level
+        ):
+            bit = SEND if change < 0 else RECEIVE
+            if flags & ASSET_UNDER_ORDER:
+                freezes.check_asset(scope, asset, bit)
+            if marks & UNDER_ORDER and marks & frozen_asset_bit(asset):
+                freezes.check_account(scope, legs, address, asset, bit)
+            if marks & MEMBERS_OWN or contract:
+                continue
+            if level or marks & IDENTIFIED or flags & JURISDICTIONS:
+                _check_identity(scope, asset, address, level, flags)
         if flags & LIMITED:
-            parties.append((asset, address, change, identity))
+            parties.append((asset, address, change, standing))
     if parties:
         limits.count(scope, parties, legs)
 
@@ -131,8 +140,8 @@ def give_back(scope: Scope, row: HoldRow, amount: int) -> None:
         limits.give_back(scope, row, amount)
 
 
-def _check_identity(scope: Scope, asset: str, address: str, level: int, flags: int) -> IdentityRow | None:
-    """The party's identity if it is verified. Whoever has one is judged by it even where no level is asked for.
+def _check_identity(scope: Scope, asset: str, address: str, level: int, flags: int) -> None:
+    """Whether the party's identity lets it take part. Whoever has one is judged by it even where no level is asked for.
 
     :raises ContractError: with a code of the kernel's.
     """
@@ -145,7 +154,7 @@ def _check_identity(scope: Scope, asset: str, address: str, level: int, flags: i
             if verified < level:
                 refuse("identity_required", f"{address} is verified to level {verified}, {level} is asked for")
             limits.check_country(scope, asset, address, country, has_list=bool(flags & JURISDICTIONS))
-            return row
+            return
         if status == SUSPENDED:
             refuse("identity_suspended", f"the identity of {address} is suspended")
         if status == REVOKED:
@@ -154,7 +163,6 @@ def _check_identity(scope: Scope, asset: str, address: str, level: int, flags: i
         refuse("identity_required", f"{address} has no verified identity, level {level} is asked for")
     if flags & JURISDICTIONS:
         limits.check_country(scope, asset, address, "", has_list=True)
-    return None
 
 
 def level_min(scope: Scope) -> int:

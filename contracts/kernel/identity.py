@@ -29,6 +29,7 @@ from contracts.kernel.layout import (
     SUBMITTED,
     SUSPENDED,
     VERIFIED,
+    AccountRow,
     IdentityRow,
 )
 from contracts.kernel.ledger import REFERENCE_CHARS_MAX
@@ -123,6 +124,17 @@ def revoke(scope: Scope, account: str, reference: str) -> None:
     _write(scope, account, (row[0], REVOKED, *row[2:7], _next(row), word), reference)
 
 
+def keep(scope: Scope, account: str, row: IdentityRow) -> None:
+    """Write an identity, and in the account's row that there is one and what it comes to: there the gate reads it."""
+    _, status, level, expires_ms, jurisdiction, risk_class, *_ = row
+    scope.overlay.put(layout.identity_key(account), row)
+    holder = scope.account(account)
+    standing = (level, expires_ms, jurisdiction, risk_class) if status == VERIFIED else None
+    marked: AccountRow = (*holder[:3], holder[3] | layout.IDENTIFIED, standing)
+    if marked != holder:
+        scope.overlay.put(layout.account_key(account), cast(layout.Row, marked))
+
+
 def record_of(scope: Scope, account: str) -> str:
     """Id of the sealed record that the identity rests on. :raises ContractError: unknown_identity."""
     return _row(scope, account)[6]
@@ -130,7 +142,7 @@ def record_of(scope: Scope, account: str) -> str:
 
 def _bank_of(scope: Scope, account: str) -> str:
     """The bank of a customer's account. :raises ContractError: unknown_account or bad_identity."""
-    bank, _, contract, _ = scope.account(account)
+    bank, _, contract, *_ = scope.account(account)
     if contract or members.member(scope, bank)[4] == account:
         refuse("bad_identity", "members and contracts need no identity here: genesis says who they are")
     return bank
@@ -177,11 +189,7 @@ def _whose_word(scope: Scope, row: IdentityRow) -> str:
 def _write(scope: Scope, account: str, row: IdentityRow, reference: str) -> None:
     if len(reference) > REFERENCE_CHARS_MAX:
         refuse("bad_reference")
-    scope.overlay.put(layout.identity_key(account), row)
-    holder = scope.account(account)
-    if not holder[3] & layout.IDENTIFIED:
-        # The gate asks for an identity where this bit says that there is one.
-        scope.overlay.put(layout.account_key(account), (*holder[:3], holder[3] | layout.IDENTIFIED))
+    keep(scope, account, row)
     bank, status, level, expires_ms, jurisdiction, risk_class, record, version, word = row
     scope.emit(
         "identity",

@@ -9,7 +9,8 @@ is the canonical encoding of one list. In memory a value is a tuple (``…Row``)
     validators                           [[first height, [[member, vote key], …]], …]   ascending, in force or ahead
     member/<id>                          [legal name, LEI, jurisdiction, role, address, vote key?, node key?]
     settlement/<currency>                [agent's member id]
-    account/<address>                    [bank's member id, policy?, contract's name, flags]
+    account/<address>                    [bank's member id, policy?, contract's name, flags,
+                                          [level, expires ms, jurisdiction, risk class]?]   of a verified identity
     grant/<address>/<contract>           [1]                 the contract may debit the account
     recovery/<address>                   [policy, ms]        the policy to come, and from when
     proposal/<proposal>                  [account, calls, expires ms, status, [[suite, public key], …] that approve,
@@ -84,8 +85,11 @@ Item: TypeAlias = "None | bool | int | str | bytes | tuple[Item, ...]"
 
 Row: TypeAlias = tuple[Item, ...]
 
-AccountRow: TypeAlias = tuple[str, "PolicyRow | None", str, int]
-"""Bank's member id (empty for a contract), policy (None for a contract), contract's name (empty for keys), flags."""
+StandingRow: TypeAlias = tuple[int, int, str, str]
+"""Level, expires ms, jurisdiction and risk class of an identity while it is verified, whether or not it has expired."""
+AccountRow: TypeAlias = tuple[str, "PolicyRow | None", str, int, StandingRow | None]
+"""Bank's member id (empty for a contract), policy (None for a contract), contract's name (empty for keys), flags, and
+what a verified identity comes to: a posting reads this row anyway, and then needs no other to judge a party."""
 PolicyRow: TypeAlias = tuple[tuple[tuple[int, bytes, int], ...], int]
 MemberRow: TypeAlias = tuple[str, str, str, str, str, bytes | None, bytes | None]
 AssetRow: TypeAlias = tuple[str, str, str, int, int, int]
@@ -169,6 +173,9 @@ FROZEN_ASSETS_SHIFT, FROZEN_ASSETS_BITS = 16, 16
 
 ACCOUNT_FLAGS, ASSET_FLAGS = 3, 4
 """Places of the flags in an account's and in an asset's row."""
+
+STANDING = 4
+"""Place in an account's row of what its verified identity comes to. ``identity`` alone writes it."""
 
 ASSET_UNDER_ORDER, LIMITED, JURISDICTIONS, HAS_TERMS = 1, 2, 4, 8
 """Bits of an asset's flags: orders freeze it, see ``freezes/<asset>``; it has a row ``limits/<asset>``, one

@@ -113,7 +113,7 @@ def admit(scope: Scope, legs: Sequence[Leg], moves: Moves, minted: dict[str, int
         marks |= account[3]
         if change < 0 and not scope.agrees(address, account):
             refuse("debit_unauthorised", f"{address} has not agreed to the debit")
-    level = gate.level_min(scope)
+    level = network_level = gate.level_min(scope)
     for asset, total in sums.items():
         kind: AssetRow | None = get(b"asset/" + asset.encode())  # type: ignore[assignment]
         if kind is None:
@@ -129,7 +129,7 @@ def admit(scope: Scope, legs: Sequence[Leg], moves: Moves, minted: dict[str, int
         credited = {(address, asset) for asset, address, change in legs if change > 0}
         check_funded(scope, legs, credited, {})
     if level or marks & GATED:
-        gate.check_free(scope, legs, accounts)
+        gate.check_read(scope, legs, accounts, network_level)
 
 
 def check_funded(

@@ -25,20 +25,19 @@ from contracts.kernel.layout import (
     EMPTY_BALANCE,
     MEMBERS_OWN,
     SUPPLY,
-    VERIFIED,
     BalanceRow,
     HoldRow,
-    IdentityRow,
     Leg,
     LimitsRow,
     PastDays,
     Rule,
+    StandingRow,
     WindowRow,
 )
 from contracts.kernel.scope import Scope
 
-Party: TypeAlias = tuple[str, str, int, IdentityRow | None]
-"""Asset, address, change, verified identity."""
+Party: TypeAlias = tuple[str, str, int, StandingRow | None]
+"""Asset, address, change, what its verified identity comes to."""
 
 NONE: Final = 2**63 - 1
 """Stands for no limit. A sum beyond is kept as this."""
@@ -87,8 +86,8 @@ def count(scope: Scope, parties: Sequence[Party], legs: Sequence[Leg]) -> None:
     least = most = single_out = single_in = day_out = day_in = rolling_out = rolling_in = 0
     arrivals: _Arrivals | None = None
     # Written for speed, as the gate is.
-    for asset, address, change, identity in parties:
-        risk_class = UNVERIFIED if identity is None else identity[5]
+    for asset, address, change, standing in parties:
+        risk_class = UNVERIFIED if standing is None else standing[3]
         if asset != known or risk_class != known_class:
             row = get(b"limits/" + asset.encode())  # type: ignore[assignment]
             least, most, single_out, single_in, day_out, day_in, rolling_out, rolling_in = rule_of(row, risk_class)
@@ -114,7 +113,7 @@ def count(scope: Scope, parties: Sequence[Party], legs: Sequence[Leg]) -> None:
             if row[2]:
                 if arrivals is None:
                     arrivals = _Arrivals(scope, legs)
-                origin = "" if identity is None else identity[4]
+                origin = "" if standing is None else standing[2]
                 for to, amount in arrivals.of(asset, address, -change).items():
                     _count_corridor(scope, row, origin, to, address, asset, amount, day)
         else:
@@ -211,29 +210,29 @@ def check_country(scope: Scope, asset: str, address: str, country: str, *, has_l
 
 def is_exempt(scope: Scope, address: str) -> bool:
     """Whether the account is a member's own or a contract's: those have neither identity nor limits."""
-    _, _, contract, marks = scope.account(address)
+    _, _, contract, marks, _ = scope.account(address)
     return bool(contract or marks & MEMBERS_OWN)
 
 
 def country_of(scope: Scope, address: str) -> str:
     """The country of a party with a verified identity, empty for one without."""
-    row = scope.overlay.get(layout.identity_key(address))
-    return cast(IdentityRow, row)[4] if row is not None and row[1] == VERIFIED else ""
+    standing = scope.account(address)[4]
+    return "" if standing is None else standing[2]
 
 
 def class_of(scope: Scope, address: str) -> str:
     """The risk class by which the party is judged."""
-    row = scope.overlay.get(layout.identity_key(address))
-    return cast(IdentityRow, row)[5] if row is not None and row[1] == VERIFIED else UNVERIFIED
+    standing = scope.account(address)[4]
+    return UNVERIFIED if standing is None else standing[3]
 
 
 def _merged(parties: Sequence[Party]) -> list[Party]:
     """Each asset and address once, with the sum of its changes; without those whose changes cancel out."""
-    sums: dict[tuple[str, str], tuple[int, IdentityRow | None]] = {}
-    for asset, address, change, identity in parties:
+    sums: dict[tuple[str, str], tuple[int, StandingRow | None]] = {}
+    for asset, address, change, standing in parties:
         before = sums.get((asset, address))
-        sums[asset, address] = (change if before is None else before[0] + change, identity)
-    return [(*place, change, identity) for place, (change, identity) in sums.items() if change]
+        sums[asset, address] = (change if before is None else before[0] + change, standing)
+    return [(*place, change, standing) for place, (change, standing) in sums.items() if change]
 
 
 def _checked_out(

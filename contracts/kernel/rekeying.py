@@ -91,8 +91,8 @@ def recovery_due_ms(scope: Scope, account: str) -> int:
 
 
 def _replace(scope: Scope, account: str, policy: PolicyRow) -> None:
-    bank, _, contract, flags = scope.account(account)
-    row: AccountRow = (bank, policy, contract, flags)
+    bank, _, contract, flags, standing = scope.account(account)
+    row: AccountRow = (bank, policy, contract, flags, standing)
     scope.overlay.put(layout.account_key(account), cast(Row, row))
     scope.policy_changed(account)
 

@@ -18,6 +18,7 @@ from contracts.language.fuel import Meter
 from contracts.soundness.calls import schedule_faults
 from contracts.soundness.decisions import decision_faults
 from contracts.soundness.identities import identity_faults, reading_key_faults, sealed_faults
+from contracts.soundness.limits import limit_faults
 from contracts.soundness.money import expiry_faults, group_faults, hold_faults, money_faults
 from contracts.soundness.orders import freeze_faults, order_faults
 from contracts.soundness.rows import State
@@ -37,6 +38,7 @@ CHECKS: Final[tuple[Callable[[State], Iterator[str]], ...]] = (
     decision_faults,
     order_faults,
     freeze_faults,
+    limit_faults,
     identity_faults,
     sealed_faults,
     reading_key_faults,

@@ -12,12 +12,15 @@ IDENTITY = "identity"
 
 
 def identity_faults(state: State) -> Iterator[str]:
-    """An identity is of a customer's account whose flags say so, and rests on its bank's record about it."""
+    """An identity is of a customer's account that says so and what it comes to, and rests on its bank's record."""
     for address, row in state.of("identity"):
-        bank, status, level, _, _, _, record, version, _ = cast(IdentityRow, row)
+        bank, status, level, expires_ms, country, risk_class, record, version, _ = cast(IdentityRow, row)
         account = state.get(layout.account_key(address))
         if account is None or not cast(int, account[layout.ACCOUNT_FLAGS]) & layout.IDENTIFIED:
             yield f"{address} has an identity, and is no account whose flags say so"
+        standing = (level, expires_ms, country, risk_class) if status == layout.VERIFIED else None
+        if account is not None and account[layout.STANDING] != standing:
+            yield f"{address} stands as {account[layout.STANDING]!r}, and its identity is {status}: {standing}"
         known = cast("SealedRow | None", state.get(layout.sealed_key(record)))
         if known is None or known[:3] != (IDENTITY, bank, address):
             yield f"the identity of {address} rests on record {record}, which is not its bank's about it"
@@ -28,6 +31,8 @@ def identity_faults(state: State) -> Iterator[str]:
     for address, row in state.of("account"):
         if cast(int, row[layout.ACCOUNT_FLAGS]) & layout.IDENTIFIED and layout.identity_key(address) not in state:
             yield f"the flags of {address} tell of an identity, and there is none"
+        if row[layout.STANDING] is not None and layout.identity_key(address) not in state:
+            yield f"{address} stands as {row[layout.STANDING]!r}, and has no identity"
 
 
 def sealed_faults(state: State) -> Iterator[str]:

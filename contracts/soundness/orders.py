@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import cast
 
 from contracts.kernel import layout
+from contracts.kernel.freezes import ALL_ASSETS
 from contracts.kernel.layout import FreezeRow, OrderRow
 from contracts.kernel.orders import FREEZE, IN_FORCE
 from contracts.soundness.rows import State
@@ -45,7 +46,11 @@ def freeze_faults(state: State) -> Iterator[str]:
         flags, bit = (owner[layout.ACCOUNT_FLAGS], layout.UNDER_ORDER) if owner is not None else (0, 0)
         if owner is None and (asset := state.get(layout.asset_key(subject))) is not None:
             flags, bit = asset[layout.ASSET_FLAGS], layout.ASSET_UNDER_ORDER
-        if not row or not cast(int, flags) & bit:
+        bits = bit
+        if owner is not None:
+            for _, concerned, *_ in cast("tuple[FreezeRow, ...]", row):
+                bits |= layout.frozen_asset_bit(concerned) if concerned else ALL_ASSETS
+        if not row or cast(int, flags) & bits != bits:
             yield f"{subject} has a row of freezes without any, or its flags do not say so"
         for number, asset_id, stops, amount, expires_ms in cast("tuple[FreezeRow, ...]", row):
             order = cast("OrderRow | None", state.get(layout.order_key(number)))

@@ -6,9 +6,9 @@ from typing import Final
 from contracts.kernel.layout import Row
 
 KINDS: Final = tuple(
-    b"account asset balance ciphertext contract expiring expiry freezes group hold identity motion motions order "
-    b"orders orders_on paused proposal proposals queue reading recovery reserved scheduled scheduling sealed supply "
-    b"waiting".split()
+    b"account asset balance ciphertext contract expiring expiry freezes group hold identity jurisdictions limits "
+    b"motion motions order orders orders_on paused proposal proposals queue reading recovery reserved scheduled "
+    b"scheduling sealed supply waiting".split()
 )
 """Kinds of rows that a check walks: they are kept in memory meanwhile."""
 

@@ -24,8 +24,8 @@ from typing import Any, Final
 
 from contracts.deployed import Contracts, Deployed
 from contracts.host import invoke
-from contracts.kernel import freezes, holds, layout, ledger, limit_rules
-from contracts.kernel.layout import IDENTIFIED, VERIFIED, Item, Leg, Row
+from contracts.kernel import freezes, holds, identity, layout, ledger, limit_rules
+from contracts.kernel.layout import VERIFIED, Item, Leg, Row
 from contracts.kernel.scope import Scope
 from contracts.language.fuel import Meter
 from contracts.records import decode_row, encode_row
@@ -74,7 +74,7 @@ def customer_rows(count: int) -> dict[bytes, Row]:
     rows: dict[bytes, Row] = {}
     for number in range(count):
         address = customer(number)
-        rows[layout.account_key(address)] = ("alpine", (((*KEY, 1),), 1), "", 0)
+        rows[layout.account_key(address)] = ("alpine", (((*KEY, 1),), 1), "", 0, None)
         rows[layout.balance_key(address, ASSET)] = (BALANCE, 0)
     return rows
 
@@ -158,14 +158,8 @@ class Bench:
         limit_rules.set_limits(issuer, ASSET, "", [("balance_min", 1), *((name, INT_MAX) for name in names)])
         limit_rules.set_limits(issuer, ASSET, "retail", [(name, INT_MAX - 1) for name in names])
         for address in sorted({address for payment in self.payments for address in payment}):
-            key = layout.account_key(address)
-            row = overlay.get(key)
-            assert row is not None
-            marks = row[layout.ACCOUNT_FLAGS]
-            assert isinstance(marks, int)
-            overlay.put(key, (*row[: layout.ACCOUNT_FLAGS], marks | IDENTIFIED))
-            identity = ("alpine", VERIFIED, 2, TRIAL_MS + 1_000_000, "CH", "retail", "", 1, "alpine")
-            overlay.put(layout.identity_key(address), identity)
+            verified = ("alpine", VERIFIED, 2, TRIAL_MS + 1_000_000, "CH", "retail", "", 1, "alpine")
+            identity.keep(issuer, address, verified)
             freezes.add(issuer, address, (1, OTHER, freezes.SEND, 1, 0), is_asset=False)
         changes = {name: None if row is None else encode_row(row) for name, row in overlay.changes().items()}
         self.world.commit(self.world.height + 1, NO_DIGEST, changes, {})

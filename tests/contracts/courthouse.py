@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from contracts.genesis_state import GenesisMember, GenesisState, write_genesis
-from contracts.kernel import accounts, assets, layout
+from contracts.kernel import accounts, assets, identity, layout
 from contracts.kernel.layout import Row
 from contracts.kernel.scope import Scope
 from contracts.language.faults import ContractError
@@ -71,6 +71,4 @@ def identify(
     """Write the row that the bank's word comes to."""
     address = address_of(name)
     row = ("alpine", status, level, GENESIS_MS + YEAR_MS, country, risk_class, "", 1, "alpine")
-    desk.overlay.put(layout.identity_key(address), row)
-    account = desk.scope().account(address)
-    desk.overlay.put(layout.account_key(address), (*account[:3], account[3] | layout.IDENTIFIED))
+    identity.keep(desk.scope(), address, row)

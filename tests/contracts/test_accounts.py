@@ -292,16 +292,17 @@ def test_rotating_ends_a_recovery(chain: Chain) -> None:
 
 def test_what_is_marked_on_an_account_survives_other_keys(desk: Desk) -> None:
     """A freeze lies on the account, not on its keys: neither the customer nor the bank shakes it off."""
+    standing = (2, 5, "CH", "low")
     key = layout.account_key(ANN)
     before = desk.overlay.get(key)
     assert before is not None
-    desk.overlay.put(key, (*before[:3], 5))
+    desk.overlay.put(key, (*before[:3], 5, standing))
     rekeying.rotate(desk.scope("ann"), ANN, [(key_of("new").public, 1)], 1)
-    assert desk.overlay.get(key) == ("alpine", (((1, key_of("new").public, 1),), 1), "", 5)
+    assert desk.overlay.get(key) == ("alpine", (((1, key_of("new").public, 1),), 1), "", 5, standing)
     rekeying.start_recovery(desk.scope("alpine"), ANN, [(key_of("safe").public, 1)], 1)
     desk.time_ms += DELAY_MS
     rekeying.finish_recovery(desk.scope(), ANN)
-    assert desk.overlay.get(key) == ("alpine", (((1, key_of("safe").public, 1),), 1), "", 5)
+    assert desk.overlay.get(key) == ("alpine", (((1, key_of("safe").public, 1),), 1), "", 5, standing)
 
 
 def test_a_network_may_do_without_the_delay() -> None:

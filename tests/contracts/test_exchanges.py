@@ -18,7 +18,7 @@ def desk() -> Desk:
     desk = desk_with_officials()
     address = contract_address(PREFIX, "spender")
     desk.overlay.put(layout.contract_key("spender"), (address, 1, b"", 0, 1, 1))
-    desk.overlay.put(layout.account_key(address), ("", None, "spender", 0))
+    desk.overlay.put(layout.account_key(address), ("", None, "spender", 0, None))
     for asset, bank, who in ((USD, "alpine", ANN), (OTHER, "baltic", BOB)):
         ledger.mint(desk.scope(bank), asset, who, 100, "deposit", "")
     for name in ("ann", "bob"):

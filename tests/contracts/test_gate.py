@@ -255,6 +255,8 @@ def test_identity(rich: Desk, name: str, status: str, level: int, asked: int, co
         identify(rich, name, status, level)
     else:
         rich.overlay.delete(layout.identity_key(address_of(name)))
+        row = rich.scope().account(address_of(name))
+        rich.overlay.put(layout.account_key(address_of(name)), (*row[:3], row[3] & ~layout.IDENTIFIED, None))  # type: ignore[arg-type]
     ask_level(rich, asked)
     assert transfer(rich, "ann", "bob") == code
     assert transfer(rich, "bob", "ann") == code

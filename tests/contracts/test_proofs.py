@@ -49,4 +49,4 @@ def test_an_account_is_proven(chain: Chain) -> None:
     value, proof = chain.reads.prove(key)
     assert value is not None
     verify_proof(chain.results[-1].state_root, key, value, proof)
-    assert decode_row(value) == ("alpine", (((1, key_of("ann").public, 1),), 1), "", 0)
+    assert decode_row(value) == ("alpine", (((1, key_of("ann").public, 1),), 1), "", 0, None)

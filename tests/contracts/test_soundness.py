@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from contracts.kernel import layout
+from contracts.kernel.freezes import ALL_ASSETS
 from contracts.kernel.layout import Row
 from contracts.records import decode_row
 from contracts.soundness import CHECKS, State, faults
@@ -169,6 +170,28 @@ ORDER: Row = ("freeze", "in_force", "court", ("court",), "r", "b", ANN, "", 0, 1
 IDENTITY: Row = ("alpine", "verified", 1, 0, "CH", "low", "r", 1, "alpine")
 SEALED: Row = ("identity", "alpine", ANN, b"", (), (("alpine", 0, b""),), "sealed", "", ())
 Spoil = Callable[[Held], object]
+
+
+LIMITS: Row = (5, (("", (1,), (), (1,)),), ())
+
+
+def freeze_other(held: Held) -> None:
+    """A freeze of one asset, and the flags tell of another."""
+    held[FROZEN] = ((1, ASSET, 1, 0, 0),)
+    marks = layout.UNDER_ORDER | ALL_ASSETS & ~layout.frozen_asset_bit(ASSET)
+    held.put(layout.account_key(ANN), layout.ACCOUNT_FLAGS, marks)
+
+
+def stand_otherwise(held: Held) -> None:
+    held[KNOWN] = IDENTITY
+    held.put(layout.account_key(ANN), layout.STANDING, (9, 0, "CH", "low"))
+
+
+def stand_suspended(held: Held) -> None:
+    held[KNOWN] = ("alpine", "suspended", *IDENTITY[2:])
+    held.put(layout.account_key(ANN), layout.STANDING, (1, 0, "CH", "low"))
+
+
 TABLE: list[tuple[str, Spoil, str]] = [
     ("money made", lambda held: held.put(BALANCE, 0, 10_000), "the supply of USD.alpine is 20000, and all accounts"),
     ("supply lost", lambda held: held.pop(layout.supply_key(ASSET)), "USD.alpine has no supply"),
@@ -239,10 +262,21 @@ TABLE: list[tuple[str, Spoil, str]] = [
     ("an order unlisted", lambda held: held.__setitem__(b"order/1", ORDER), "order 1 is not listed under"),
     ("a freeze of nobody", lambda held: held.__setitem__(b"order/1", ORDER), "order 1 is a freeze in force, and binds"),
     ("a freeze of nothing", lambda held: held.__setitem__(FROZEN, ((1, "", 1, 0, 0),)), "which is not in force"),
+    ("another asset's mark", freeze_other, "its flags do not say so"),
+    ("limits unmarked", lambda held: held.__setitem__(layout.limits_key(ASSET), LIMITS), "a row of limits, and its"),
+    ("countries unmarked", lambda held: held.__setitem__(layout.jurisdictions_key(ASSET), (True, ())),
+     "a row of jurisdictions, and its flags"),
+    ("a mark of limits", lambda held: held.put(layout.asset_key(ASSET), 4, layout.LIMITED), "tell of limits, and"),
+    ("a mark of countries", lambda held: held.put(layout.asset_key(ASSET), 4, layout.JURISDICTIONS),
+     "tell of jurisdictions, and there"),
     ("a freeze unmarked", lambda held: held.__setitem__(FROZEN, ((1, "", 1, 0, 0),)), "its flags do not say so"),
     ("a mark of a freeze", lambda held: held.put(layout.account_key(ANN), 3, 2), "tell of a freeze, and there is none"),
     ("an asset's mark", lambda held: held.put(layout.asset_key(ASSET), 4, 1), "tell of a freeze, and there is none"),
     ("a mark of an identity", lambda held: held.put(layout.account_key(ANN), 3, 4), "tell of an identity, and there"),
+    ("a standing of nothing", lambda held: held.put(layout.account_key(ANN), 4, (1, 0, "CH", "low")), "no identity"),
+    ("a standing lost", lambda held: held.__setitem__(KNOWN, IDENTITY), "stands as None, and its identity is verified"),
+    ("another standing", stand_otherwise, "stands as (9, 0, 'CH', 'low'), and its identity is verified"),
+    ("a standing kept", stand_suspended, "stands as (1, 0, 'CH', 'low'), and its identity is suspended: None"),
     ("an identity unmarked", lambda held: held.__setitem__(KNOWN, IDENTITY), "is no account whose flags say so"),
     ("an identity of nothing", lambda held: held.__setitem__(KNOWN, IDENTITY), "rests on record r, which is not its"),
     ("an identity's version", lambda held: held.__setitem__(KNOWN, (*IDENTITY[:7], 0, "")), "level 1 and version 0"),
