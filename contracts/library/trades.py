@@ -42,7 +42,7 @@ MET_MAX = 64
 # Resting orders that are read at once.
 WALK = 8
 PAGE_MAX = 200
-# Resting orders that a query looks at, at most.
+# Orders that a query looks at, at most, and that cancel_all reads at once.
 SEEN_MAX = 1_000
 CANCELS_MAX = 100
 # Expired orders that one scheduled run takes off.
@@ -181,14 +181,20 @@ def cancel(order: str) -> None:
 def cancel_all(pair: str) -> int:
     """Cancel the sender's open orders of a pair, the oldest first, up to 100; gives how many."""
     trader = traders.get(ctx.caller, 0)
+    start = (trader, 0)
     count = 0
-    for entry in open_orders.ascending(SEEN_MAX, start=(trader,), stop=(trader + 1,)):
-        found = orders[entry[1]]
-        if found.pair == pair:
-            take_off(entry[1], found, CANCELLED, "owner")
-            count += 1
-            if count == CANCELS_MAX:
-                break
+    walked = SEEN_MAX
+    while walked == SEEN_MAX:
+        page = open_orders.ascending(SEEN_MAX, start=start, stop=(trader + 1,))
+        walked = len(page)
+        for key, name in page:
+            start = (trader, key[1] + 1)
+            found = orders[name]
+            if found.pair == pair:
+                take_off(name, found, CANCELLED, "owner")
+                count += 1
+                if count == CANCELS_MAX:
+                    return count
     return count
 
 

@@ -398,3 +398,17 @@ def test_service(floor: Floor) -> None:
     floor.later(100_000)
     floor.chain.block()
     assert floor.query("service", "1") == [True, [ann], "alpine"]
+
+
+def test_cancel_all_finds_a_pair_behind_many_orders_of_another() -> None:
+    source = read_library()["trades"]
+    assert source.count("SEEN_MAX = 1_000\n") == 1
+    floor = Floor.start(sources=(("trades", source.replace("SEEN_MAX = 1_000\n", "SEEN_MAX = 3\n")),))
+    assert floor.send("alpine", ("trades", "open_pair", [QUOTE, BASE, 1, 1])) == "ok"
+    for _ in range(7):
+        assert floor.place("ann", "sell", 100, 10).status == "open"
+    for price in (3, 4):
+        assert floor.place("ann", "sell", price, 1, pair=f"{QUOTE}/{BASE}").status == "open"
+    assert floor.block("ann", ("trades", "cancel_all", [f"{QUOTE}/{BASE}"])).receipts[-1].results == (2,)
+    assert floor.block("ann", ("trades", "cancel_all", [PAIR])).receipts[-1].results == (7,)
+    assert floor.money("ann") == (1_000, 0, 10_000, 0)
