@@ -1,8 +1,8 @@
 """Loans, trades, remittances and feedback on the same accounts at once, from seeds, with everything that comes between.
 
-Freezes, courts that take what is held, suspended and revoked identities, grants withdrawn, accounts emptied, expiries,
-and what falls due by itself. Most calls are refused; none may end with a fault of a contract's own, break an invariant
-or leave a cent where no contract knows of it.
+Freezes, courts that take what is held, suspended and revoked identities, limits, grants withdrawn, accounts emptied,
+expiries, and what falls due by itself. Most calls are refused; none may end with a fault of a contract's own, break an
+invariant or leave a cent where no contract knows of it.
 """
 
 from collections import Counter
@@ -79,7 +79,7 @@ class Town:
         self.steps = {
             self.borrow: 3, self.agree: 10, self.pay_back: 4, self.foreclose: 2, self.trade: 12, self.clear: 2,
             self.quote: 3, self.lock: 4, self.answer: 6, self.rate: 4, self.freeze: 1, self.release: 3, self.take: 1,
-            self.vouch: 1, self.have: 2, self.wait: 5, self.ruin: 1,
+            self.vouch: 1, self.have: 2, self.wait: 5, self.ruin: 1, self.limit: 1,
         }  # fmt: skip
 
     # -------------------------------------------------------------------------------------------------------- steps
@@ -292,6 +292,18 @@ class Town:
         ms = self.draw.choice((1, 1_499, 5_000, 5_000, 20_000, 60_000, DAY_MS, 2 * DAY_MS))
         for _ in range(self.draw.randint(1, 2)):
             self.settle(self.office.chain.time_ms + ms)
+
+    def limit(self) -> None:
+        """A bank limits its customers' money, or ends that; sometimes by where it goes."""
+        bank, name = self.draw.choice(("alpine", "baltic")), self.draw.choice(("", "low", "unverified"))
+        words = ("single_out", "single_in", "day_out", "day_in", "rolling_out", "balance_max", "balance_min")
+        limits: list[Value] = [[word, self.draw.choice((50, 3_000, 60_000))] for word in self.draw.sample(words, 2)]
+        if self.draw.random() < 0.3:
+            limits = [["day", self.draw.choice((100, 9_000))]] if self.draw.random() < 0.5 else []
+            self.call(bank, "limits", "limit_corridor", f"USD.{bank}", "CH", self.draw.choice(("CH", "")), limits)
+        else:
+            limits = limits if self.draw.random() < 0.4 else []
+            self.call(bank, "limits", "limit", f"{self.draw.choice(('USD', 'JPY'))}.{bank}", name, limits)
 
     def ruin(self) -> None:
         """A borrower has nothing when the instalments of some days fall due."""
