@@ -62,6 +62,12 @@ ROLLING_DAYS: Final = 30
 
 NO_PAST: Final[PastDays] = (0, 0, ())
 
+_InForce: TypeAlias = tuple[Rule, int, int, int, int]
+"""A rule; its balance_min, its balance_max, the lowest of its limits of what goes out, and of what comes in."""
+
+_latest: tuple[LimitsRow | None, str, _InForce] = (None, "", (UNLIMITED, 0, NONE, NONE, NONE))
+"""The one rule that was asked for last, by the row itself, which never changes: true whatever is rolled back."""
+
 FUEL_PER_WINDOW = 1_800
 """For each party whose sums are kept: a key is read and written."""
 
@@ -77,20 +83,22 @@ def count(scope: Scope, parties: Sequence[Party], legs: Sequence[Leg]) -> None:
 
     :raises ContractError: limit_exceeded.
     """
-    if len(parties) > 2 or (len(parties) == 2 and parties[0][1] == parties[1][1]):
+    number = len(parties)
+    if number > 2 or (number == 2 and parties[0][1] == parties[1][1]):
         parties = _merged(parties)
-    scope.meter.charge(FUEL_PER_WINDOW * len(parties))
+        number = len(parties)
+    scope.meter.charge(FUEL_PER_WINDOW * number)
     get, put, day = scope.overlay.get, scope.overlay.put, scope.time_ms // DAY_MS
     known = known_class = ""
     row: LimitsRow = (0, (), ())
-    least = most = single_out = single_in = day_out = day_in = rolling_out = rolling_in = 0
+    rule, least, most, low_out, low_in = UNLIMITED, 0, 0, 0, 0
     arrivals: _Arrivals | None = None
     # Written for speed, as the gate is.
     for asset, address, change, standing in parties:
         risk_class = UNVERIFIED if standing is None else standing[3]
         if asset != known or risk_class != known_class:
             row = get(b"limits/" + asset.encode())  # type: ignore[assignment]
-            least, most, single_out, single_in, day_out, day_in, rolling_out, rolling_in = rule_of(row, risk_class)
+            rule, least, most, low_out, low_in = _in_force(row, risk_class)
             known, known_class = asset, risk_class
         key = f"window/{address}/{asset}".encode()
         window: WindowRow | None = get(key)  # type: ignore[assignment]
@@ -103,9 +111,9 @@ def count(scope: Scope, parties: Sequence[Party], legs: Sequence[Leg]) -> None:
             _, came, went, past = window
         if change < 0:
             went -= change
-            if -change > single_out or went > day_out or went + past[1] > rolling_out:
-                allowed = single_out, day_out, rolling_out
-                went = _checked_out(scope, row, allowed, address, asset, -change, went, past[1])
+            # Neither one journal nor the day comes to more than the rolling sum: the lowest limit speaks for all.
+            if went + past[1] > low_out and (-change > rule[2] or went > rule[4] or went + past[1] > rule[6]):
+                went = _checked_out(scope, row, rule[2::2], address, asset, -change, went, past[1])
             if least:
                 had: BalanceRow = get(f"balance/{address}/{asset}".encode()) or EMPTY_BALANCE  # type: ignore[assignment]
                 if had[0] + change < least:
@@ -118,8 +126,8 @@ def count(scope: Scope, parties: Sequence[Party], legs: Sequence[Leg]) -> None:
                     _count_corridor(scope, row, origin, to, address, asset, amount, day)
         else:
             came += change
-            if change > single_in or came > day_in or came + past[0] > rolling_in:
-                came = _checked_in((single_in, day_in, rolling_in), asset, change, came, past[0])
+            if came + past[0] > low_in and (change > rule[3] or came > rule[5] or came + past[0] > rule[7]):
+                came = _checked_in(rule[3::2], asset, change, came, past[0])
             if most != NONE:
                 had = get(f"balance/{address}/{asset}".encode()) or EMPTY_BALANCE  # type: ignore[assignment]
                 if had[0] + had[1] + change > most:
@@ -157,6 +165,17 @@ def give_back(scope: Scope, hold: HoldRow, amount: int) -> None:
 def limits_of(scope: Scope, asset: str) -> LimitsRow | None:
     """The row of the asset's limits, None without any."""
     return cast("LimitsRow | None", scope.overlay.get(layout.limits_key(asset)))
+
+
+def _in_force(row: LimitsRow, risk_class: str) -> _InForce:
+    """What is in force for a risk class, as ``count`` wants it."""
+    global _latest
+    known, known_class, found = _latest
+    if row is not known or risk_class != known_class:
+        rule = rule_of(row, risk_class)
+        found = (rule, rule[0], rule[1], min(rule[2::2]), min(rule[3::2]))
+        _latest = (row, risk_class, found)
+    return found
 
 
 def rule_of(row: LimitsRow, risk_class: str) -> Rule:
