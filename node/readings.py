@@ -39,6 +39,9 @@ def readings(
             for status in network.status()
         )
 
+    def replaced() -> int:
+        return sum(status.votes.counters.replaced for status in network.status())
+
     return [
         Reading("hansa_height", "Latest executed height.", lambda: driver.executed_height),
         Reading("hansa_decided_height", "Latest decided height.", lambda: chain.height),
@@ -65,6 +68,12 @@ def readings(
         ),
         Reading("hansa_inbox_dropped", "Frames without room here.", lambda: inbox.dropped_count, is_total=True),
         Reading("hansa_links_dropped", "Frames without room on a link.", dropped, is_total=True),
+        Reading(
+            "hansa_links_replaced",
+            "Votes links that gave way to a newer one of the same member, still up.",
+            replaced,
+            is_total=True,
+        ),
         Reading("hansa_journal_bytes", "Size of the journal.", lambda: journal.size_bytes),
         Reading("hansa_certificate_days", "Days until the TLS leaf ends.", network.certificate_days),
         Reading("hansa_resident_bytes", "Memory of the main process.", lambda: resident_bytes(os.getpid())),

@@ -37,7 +37,7 @@ BLOCKS = bulk.encode_blocks([codec.pack(DECIDED.to_value())])
 
 
 @given(spoilt(ENCODED, 1))
-@settings(max_examples=600)
+@settings(max_examples=300)
 def test_bytes_are_a_transaction_or_invalid(data: bytes) -> None:
     found = only_invalid(transaction.decode, data)
     if found is not None:
@@ -54,7 +54,7 @@ def test_bytes_are_transactions_or_invalid(data: bytes) -> None:
 
 
 @given(spoilt([BLOCKS, bulk.encode_blocks([])], 0))
-@settings(max_examples=600)
+@settings(max_examples=300)
 def test_bytes_are_blocks_or_invalid(data: bytes) -> None:
     found = only_invalid(bulk.decode_blocks, data)
     if found is not None:
