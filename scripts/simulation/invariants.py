@@ -1,7 +1,7 @@
 """What must hold in every run (I1 to I7 of the fault catalogue): checked as it goes, and at its end."""
 
 from consensus import messages
-from consensus.messages import SignedMessage, signed_vote_of
+from consensus.messages import NewViewMessage, SignedMessage, signed_vote_of
 from consensus.rotation import first_rotation, next_rotation
 from contracts.executor import Executor
 from contracts.reads import Reads
@@ -13,14 +13,17 @@ from scripts.simulation.machine import Machine, cached_verify
 from scripts.simulation.timeline import Timeline
 from state import transaction, votes
 from state.block import Block
+from state.digest import NO_DIGEST
 from state.errors import Invalid
 from state.evidence import Evidence, contradict
 from state.memory import MemoryDatabase
-from state.votes import Commit, NewView, Prepare, Proposal, SignedVote, Vote
+from state.votes import Commit, NewView, Prepare, Proposal, SignedVote, ViewChange, Vote
 from state.world import World
 
 CLOCK_MS_MAX = birth.PARAMETERS.clock_bound_ms + 15_000
 """A block's time is at most so far ahead: the bound, and the worst that a clock is off in these runs."""
+
+OPENINGS_REMEMBERED = 2_000
 
 VOTES_REMEMBERED_HEIGHTS = 64
 """Votes of one member are compared with its votes of so many heights before."""
@@ -44,6 +47,7 @@ class Invariants:
         self._blocks: dict[int, bytes] = {}
         self._outcomes: dict[int, tuple[bytes, bytes]] = {}
         self._final: dict[bytes, tuple[int, str]] = {}
+        self._openings: dict[tuple[int, int, bytes], list[NewViewMessage]] = {}
         self._votes: dict[tuple[str, int], list[SignedVote]] = {}
         self.newest_height = 0
         """Newest height that is final anywhere."""
@@ -75,6 +79,7 @@ class Invariants:
             message = messages.decode(event.payload)
         except Invalid as error:
             raise Violated(f"{machine.name} sent what cannot be read: {error}") from error
+        self._remember_opening(message)
         if not isinstance(message, SignedMessage) or machine.member == self._faulty:
             return
         if self._members[message.signer] != machine.member:
@@ -88,9 +93,62 @@ class Invariants:
         for earlier in known:
             if contradict(earlier.vote, signed.vote):
                 raise Violated(f"I2: {machine.member} signed {earlier.vote} and {signed.vote}")
+        if isinstance(signed.vote, Prepare) and signed.vote.view > 0:
+            self._check_opening(machine, signed.vote)
         known.append(signed)
         self._votes.pop((machine.member, signed.height - VOTES_REMEMBERED_HEIGHTS), None)
         self._tell_vote(machine, signed.vote)
+
+    def twisted(self, event: seams.Event) -> None:
+        """What a liar sends."""
+        try:
+            message = messages.decode(event.payload) if isinstance(event, seams.VoteFrame) else None
+        except Invalid:
+            return
+        self._remember_opening(message)
+
+    def _remember_opening(self, message: messages.Message | None) -> None:
+        if isinstance(message, NewViewMessage):
+            vote = message.vote
+            self._openings.setdefault((vote.height, vote.view, vote.digest), []).append(message)
+            if len(self._openings) > OPENINGS_REMEMBERED:
+                del self._openings[next(iter(self._openings))]
+
+    def _check_opening(self, machine: Machine, vote: Prepare) -> None:
+        """Rule 2, by plain counting: what a correct member prepares in a later view is what it had to."""
+        found = self._openings.get((vote.height, vote.view, vote.digest), [])
+        if not any(self._is_justified(message, machine.count) for message in found):
+            raise Violated(f"S2: {machine.name} prepared {vote} in a view that was not opened so")
+
+    def _is_justified(self, message: NewViewMessage, count: int) -> bool:
+        validators = birth.validators(count).validators
+        quorum = (len(validators) + (len(validators) - 1) // 3 + 2) // 2
+
+        def signs(index: int, statement: Vote, signature: bytes) -> bool:
+            key = validators[index].vote_key if index < len(validators) else b""
+            return bool(key) and cached_verify(key, votes.signing_payload(statement, birth.CHAIN_ID), signature)
+
+        signers, highest, digest = set(), -1, None
+        for item in message.view_changes:
+            change = item.vote
+            fits = isinstance(change, ViewChange) and (change.height, change.view) == (
+                message.vote.height,
+                message.vote.view,
+            )
+            if not fits or not signs(item.signer, change, item.signature):
+                return False
+            assert isinstance(change, ViewChange)
+            signers.add(item.signer)
+            if change.prepared_view is not None and change.prepared_view > highest:
+                highest, digest = change.prepared_view, change.prepared_digest
+        if len(signers) < quorum:
+            return False
+        if digest is None:
+            return True
+        prepare = Prepare(message.vote.height, highest, digest)
+        shown = () if message.prepared is None else message.prepared.signatures
+        prepared_by = {index for index, signature in shown if signs(index, prepare, signature)}
+        return digest == message.block.digest and len(prepared_by) >= quorum
 
     def noted(self, machine: Machine, what: str) -> None:
         """A line for the chronicle."""
@@ -148,7 +206,16 @@ class Invariants:
         quorum = (len(validators) + faulty_max + 2) // 2
         rotation = first_rotation(birth.validators(machine.count))
         keys = {validator.member: validator.vote_key for validator in validators}
+        parent, parent_ms = NO_DIGEST, birth.GENESIS_MS
         for decided in machine.chain.blocks(1):
+            header = decided.block.header
+            if (header.chain_id, header.parent, header.validators_digest) != (
+                birth.CHAIN_ID,
+                parent,
+                birth.validators(machine.count).digest,
+            ) or header.timestamp_ms <= parent_ms:
+                raise Violated(f"N5: {machine.name} has a block at {header.height} with a wrong header")
+            parent, parent_ms = decided.block.digest, header.timestamp_ms
             vote = decided.certificate.vote
             assert isinstance(vote, Commit)
             primaries = [keys[rotation.primary(view)] for view in range(min(vote.view + 1, len(validators)))]

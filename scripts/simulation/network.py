@@ -1,6 +1,6 @@
 """The simulated network: it delays, loses and repeats frames, and splits."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import Enum
 
@@ -46,6 +46,8 @@ class SimulatedNetwork:
         self._links: dict[tuple[str, str, type], tuple[int, int]] = {}
         self._cuts: set[tuple[str, str]] = set()
         self.liar: Liar | None = None
+        self.twisted: Callable[[seams.Event], None] = lambda frame: None
+        """Told what the liar sends."""
 
     @property
     def is_parted(self) -> bool:
@@ -104,6 +106,8 @@ class SimulatedNetwork:
         if self.liar is not None and machine.member == self.liar.member:
             assert isinstance(event, seams.VoteFrame | seams.BulkFrame)
             frames = [*self.liar.twist(event, other.member)]
+            for frame in frames:
+                self.twisted(frame)
         for frame in frames:
             for _ in range(2 if random.random() < weather.repeats else 1):
                 self._arrive(other, life, frame, random.randint(0, weather.delay_ms_max))

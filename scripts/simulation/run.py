@@ -90,6 +90,7 @@ class Run:
         names = [(member, member) for member in (*members, birth.OBSERVER)]
         if self._twin is not None:
             names.append((self._twin + "-twin", self._twin))
+        self._network.twisted = self.invariants.twisted
         self.machines = [
             Machine(name, member, count, self._timeline, self._network, self.invariants) for name, member in names
         ]
