@@ -259,6 +259,7 @@ def apply(product: int, principal: Amount, reference: str) -> str:
         "bad_principal",
         f"product {product} lends from {terms.principal_min} to {terms.principal_max}",
     )
+    require(most_due(terms, principal) <= AMOUNT_MAX, "bad_principal", "it could come to more than an amount can be")
     check_risk(terms, ctx.caller)
     number = loan_count.get() + 1
     loan_count.set(number)
@@ -268,6 +269,14 @@ def apply(product: int, principal: Amount, reference: str) -> str:
     applications[offered.bank, number] = ctx.caller
     emit("Applied", loan=loan, product=product, borrower=ctx.caller, principal=principal)
     return loan
+
+
+def most_due(terms: Terms, principal: Amount) -> int:
+    """More than can be due at once until default: all principal, interest of the whole term, and late interest."""
+    days = terms.instalments * (terms.period_months * 31 + terms.period_days) + VALUE_DAYS_BACK_MAX
+    year = MILLION * 360
+    usual = mul_div(principal, year + terms.rate_ppm * (days + terms.default_days), year, "ceiling")
+    return mul_div(usual, year + terms.late_rate_ppm * terms.default_days, year, "ceiling")
 
 
 @action

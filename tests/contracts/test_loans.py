@@ -479,6 +479,14 @@ def test_days_of_the_borrowers_own_count_before_and_after_the_banks(office: Offi
     assert office.loan(loan)["status"] == "defaulted"
 
 
+def test_a_loan_that_could_come_to_more_than_an_amount_can_be_is_not_made(office: Office) -> None:
+    """Nothing could collect it, nor find it in default."""
+    product = office.offer(kind="bullet", instalments=600, rate_ppm=2_000_000, late_rate_ppm=0)
+    assert office.code("ann", "apply", product, 2**61, "") == "bad_principal"
+    assert office.code("ann", "apply", product, 2**63 // 110, "") == "ok"
+    assert office.code("ann", "apply", office.offer(), 2**62, "") == "ok"
+
+
 def test_a_product_for_one_risk_class(office: Office) -> None:
     office.identify("ann", "low")
     product = office.offer(risk_class="low")
