@@ -59,8 +59,8 @@ def test_with_the_checks_on_each_of_them_can_refuse() -> None:
     assert pay() == "ok"
     assert pay(amount=kernel.BALANCE) == "limit_exceeded"
     assert pay(asset=kernel.OTHER) == "account_frozen"
-    identity = f"identity/{payee}".encode()
-    row = overlay.get(identity)
+    scope = bench.scope(overlay, payer)
+    row = identity.identity_of(scope, payee)
     assert row is not None
-    overlay.put(identity, (row[0], "revoked", *row[2:]))
+    identity.keep(scope, payee, (row[0], layout.REVOKED, *row[2:]))
     assert pay() == "identity_revoked"
