@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts.kernel import ledger
+from contracts.kernel import identity, layout, ledger
 from contracts.language.faults import ContractError
 from contracts.trial import Ledger
 from scripts.benchmarks import __main__ as command
