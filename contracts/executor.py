@@ -438,3 +438,5 @@ def _admit(scope: Scope, body: Body) -> None:
     for address in _senders(body):
         if not scope.policy_met(address) and not evidence.is_report(scope, body):
             refuse("unauthorised", f"the keys that sign do not meet the policy of {address}")
+    if body.fuel_payer not in (None, body.sender):
+        scope.paid_by(body.fuel_payer)

@@ -5,7 +5,8 @@ when the keys that sign meet its policy, when the account is the running contrac
 granted the running contract a standing authority.
 
 Keys speak for the contracts that the transaction itself calls, which their holder has read, and for no contract that
-one of those calls: deeper contracts act with their own money or by grant.
+one of those calls: deeper contracts act with their own money or by grant. A fuel payer's keys that are not the sender's
+too agree to the fuel alone.
 """
 
 from typing import cast
@@ -49,6 +50,7 @@ class Scope:
         "hold_count",
         "meter",
         "overlay",
+        "payer",
         "prefix",
         "proposal_count",
         "retired",
@@ -91,6 +93,8 @@ class Scope:
         """The same for policies that were replaced after they were asked."""
         self.acts_as = ""
         """The account whose decided proposal is carried out; it agrees, and no key does anything. Empty: none is."""
+        self.payer = ""
+        """Who agreed to pay the fuel, and to nothing else. Empty: the sender pays."""
         self.running: list[str] = []
         """Names of the contracts that run, outermost first."""
         self.acted: dict[str, None] = {}
@@ -159,11 +163,18 @@ class Scope:
             else:
                 keys, threshold = policy
                 signers = self.signers
-                met = self.assumes_authority or (
+                met = (self.assumes_authority and address != self.payer) or (
                     sum([weight for suite, public, weight in keys if (suite, public) in signers]) >= threshold
                 )
             self.agreed[address] = met
         return met
+
+    def paid_by(self, payer: str) -> None:
+        """From here on the keys that sign for the fuel payer and not for the sender say nothing more."""
+        theirs, own = ([key[:2] for key in (self.account(who)[1] or ((), 0))[0]] for who in (payer, self.sender))
+        self.signers = tuple(key for key in self.signers if key in own or key not in theirs)
+        self.payer = payer
+        self.retired[payer] = self.agreed.pop(payer)
 
     def policy_changed(self, address: str) -> None:
         """The account has another policy from now on: keys that it leaves out speak for it no more."""

@@ -3,7 +3,8 @@
 import pytest
 
 from state.codec import Value
-from tests.contracts.network import Chain, address_of, genesis_state
+from state.transaction import Call, encode_calls
+from tests.contracts.network import Chain, address_of, genesis_state, key_of
 
 GO_BETWEEN = '''"""Looks harmless."""
 from hansa import Address, Amount, Asset, action, call
@@ -73,3 +74,22 @@ def test_an_issuer_that_lets_the_contract_mint_lets_nobody_else(chain: Chain) ->
     entries: list[Value] = ["BOND.alpine", [[address_of("ann"), 1]], ""]
     for method in ("mint", "burn"):
         assert chain.send("ann", ("assets", method, entries)) == "not_the_issuer"
+
+
+def test_who_pays_the_fuel_agrees_to_nothing_else(chain: Chain) -> None:
+    key = [[key_of("ann").public, 1]]
+    propose: list[Value] = [
+        address_of("alpine"),
+        encode_calls([Call("payments", 1, "settle", [address_of("baltic"), "USD", 1, ""])]),
+        chain.time_ms + 60_000,
+    ]
+    for call, code in (
+        (("accounts", "start_recovery", [address_of("bob"), key, 1]), "recovery_unauthorised"),
+        (("accounts", "sponsor", [address_of("ann")]), "account_unauthorised"),
+        (("accounts", "propose", propose), "proposal_unauthorised"),
+        (("payments", "pay", [address_of("bob"), "USD", 1, ""]), "ok"),
+    ):
+        if call[1] != "propose":  # In a dry run without keys, whoever may sign a proposal counts as signing it.
+            dry = chain.reads.simulate(chain.body("ann", call, fuel_payer=address_of("alpine")))  # type: ignore[arg-type]
+            assert dry.receipt.code == code
+        assert chain.send("ann", call, fuel_payer=address_of("alpine"), signers=["ann", "alpine"]) == code  # type: ignore[arg-type]
