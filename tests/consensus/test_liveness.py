@@ -18,6 +18,7 @@ from state.certificate import Certificate
 from state.digest import NO_DIGEST
 from state.votes import Commit, Prepare, Proposal, ViewChange, Vote, signing_payload
 from tests.consensus.network import CHAIN_ID, GENESIS_MS, NAMES, Network, entry, key_of, validators_of
+from tests.scripts import planted
 
 HEALED_MS_MAX = 10_000
 FAR = 2**63 - 2
@@ -59,6 +60,8 @@ def test_after_f_and_one_were_down(count: int, down_ms: int) -> None:
     halted = len(network.decided)
     network.run(network.now_ms + down_ms)
     assert len(network.decided) == halted
+    views = [bank.replica.view for bank in network.banks.values() if bank.replica is not None]
+    assert max(views) <= 3, "views run away from a network without a quorum"
     assert heals(network) < 5_000
 
 
@@ -132,6 +135,34 @@ def test_what_a_quorum_committed_before_all_restarted_is_decided() -> None:
         network = restarted(views, True, 3)
         heals(network)
         assert network.banks["a"].disk.chain[0].block.header.timestamp_ms == GENESIS_MS + 900
+
+
+MIXTURES = ([0, 1, 2, 3], [0, 0, 5, 1_000], [1, 1, 2, 8], [0, 4, 4, FAR], [3, 8, 1_000, 2**40])
+
+
+@pytest.mark.parametrize(
+    "plant",
+    [
+        planted.nobody_leads,
+        planted.nothing_is_sent_again,
+        planted.a_timer_fires_once_a_height,
+        planted.what_is_prepared_is_forgotten_at_a_restart,
+    ],
+)
+def test_a_planted_bug_is_caught(plant: planted.Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(monkeypatch)
+    caught = 0
+    for views in MIXTURES:
+        try:
+            heals(restarted(views, True, 2))
+        except AssertionError:
+            caught += 1
+    assert caught
+
+
+def test_without_them_the_same_runs_heal() -> None:
+    for views in MIXTURES:
+        heals(restarted(views, True, 2))
 
 
 # ---------------------------------------------------------------------------------------- partitions of any length
