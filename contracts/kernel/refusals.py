@@ -29,7 +29,7 @@ def journal_refusal(scope: Scope, legs: Sequence[Leg]) -> str:
         scope.meter,
         assumes_authority=scope.assumes_authority,
     )
-    trial.acts_as = scope.acts_as
+    trial.acts_as, trial.payer = scope.acts_as, scope.payer
     trial.running.extend(scope.running)
     savepoint = overlay.savepoint()
     try:

@@ -30,6 +30,7 @@ texts = st.one_of(
     st.sampled_from(("", "supply", "payments", "anything", "alpine", "USD", "deposit", "settlement", "a/b", "x" * 140)),
     st.sampled_from(("USD.alpine", "USD.baltic", "USD.central", "USD.alpine/0", "/", "é", "\x00", "y" * 5_000)),
     st.sampled_from(("ann", "bob", "cid", "alpine", "central", "nobody")).map(address_of),
+    st.sampled_from(("ann", "bob")).map(lambda name: address_of(name) + "/0"),
 )
 identifiers = texts.filter(lambda text: 0 < len(text) <= 128)
 integers = st.sampled_from((-(2**63), -1, 0, 1, 2, 9_999, 10_000, INT_MAX, 2**63, 2**64 - 1, 1_700_000_010_000))
