@@ -37,7 +37,7 @@ BLOCKS = bulk.encode_blocks([codec.pack(DECIDED.to_value())])
 
 
 @given(spoilt(ENCODED, 1))
-@settings(max_examples=300)
+@settings(max_examples=300, derandomize=True)
 def test_bytes_are_a_transaction_or_invalid(data: bytes) -> None:
     found = only_invalid(transaction.decode, data)
     if found is not None:
@@ -47,14 +47,14 @@ def test_bytes_are_a_transaction_or_invalid(data: bytes) -> None:
 
 
 @given(spoilt([bulk.encode_transactions(ENCODED), bulk.encode_transactions([])], 0))
-@settings(max_examples=300)
+@settings(max_examples=300, derandomize=True)
 def test_bytes_are_transactions_or_invalid(data: bytes) -> None:
     found = only_invalid(bulk.decode_transactions, data)
     assert found is None or bulk.encode_transactions(found) == data  # type: ignore[arg-type]
 
 
 @given(spoilt([BLOCKS, bulk.encode_blocks([])], 0))
-@settings(max_examples=300)
+@settings(max_examples=300, derandomize=True)
 def test_bytes_are_blocks_or_invalid(data: bytes) -> None:
     found = only_invalid(bulk.decode_blocks, data)
     if found is not None:
@@ -63,14 +63,14 @@ def test_bytes_are_blocks_or_invalid(data: bytes) -> None:
 
 
 @given(spoilt([bulk.encode_get_bodies(BLOCK.entries), bulk.encode_get_bodies([])], 0))
-@settings(max_examples=200)
+@settings(max_examples=200, derandomize=True)
 def test_bytes_ask_for_bodies_or_are_invalid(data: bytes) -> None:
     found = only_invalid(bulk.decode_get_bodies, data)
     assert found is None or len(found) <= bulk.BODIES_MAX  # type: ignore[arg-type]
 
 
 @given(spoilt([bulk.encode_get_blocks(1, 16), bulk.encode_get_blocks(2**63 - 1, 2**63 - 1)], 0))
-@settings(max_examples=200)
+@settings(max_examples=200, derandomize=True)
 def test_bytes_ask_for_blocks_or_are_invalid(data: bytes) -> None:
     found = only_invalid(bulk.decode_get_blocks, data)
     if found is not None:
@@ -79,14 +79,14 @@ def test_bytes_ask_for_blocks_or_are_invalid(data: bytes) -> None:
 
 
 @given(spoilt([HELLO], 1))
-@settings(max_examples=300)
+@settings(max_examples=300, derandomize=True)
 def test_bytes_are_a_hello_or_invalid(data: bytes) -> None:
     found = only_invalid(decode_hello, data)
     assert found is None or encode_hello(found) == data  # type: ignore[arg-type]
 
 
 @given(spoilt([b"\x01\x00\x00\x00\x02ab\x01\x00\x00\x00\x00", b"\x04\x00\x00\x00\x01z"], 0))
-@settings(max_examples=300)
+@settings(max_examples=300, derandomize=True)
 def test_bytes_are_frames_or_invalid(data: bytes) -> None:
     found = only_invalid(split_message, data)
     assert found is None or 1 <= len(found) <= FRAMES_PER_MESSAGE_MAX  # type: ignore[arg-type]

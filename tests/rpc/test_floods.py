@@ -19,7 +19,7 @@ async def test_a_batch_of_none_or_too_many_is_one_error(face: Face, count: int) 
     status, body = await face.post("[" + ",".join([ENTRY] * count) + "]")
     answer = json.loads(body)
     assert (status, answer["id"], answer["error"]["code"]) == (200, None, -32600)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5
     assert await face.result("node_status")
 
 
