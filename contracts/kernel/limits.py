@@ -135,6 +135,51 @@ def count(scope: Scope, parties: Sequence[Party], legs: Sequence[Leg]) -> None:
         put(key, (day, came, went, past))
 
 
+def count_pair(
+    scope: Scope, asset: str, payer: str, payee: str, amount: int, sends: StandingRow, receives: StandingRow
+) -> bool:
+    """``count`` for one payment between two parties of one risk class, where no corridor is limited, in half the time.
+
+    False, and nothing is counted: it is for ``count``.
+
+    :raises ContractError: limit_exceeded.
+    """
+    get = scope.overlay.get
+    row: LimitsRow = get(b"limits/" + asset.encode())  # type: ignore[assignment]
+    if row[2] or sends[3] != receives[3] or payer == payee:
+        return False
+    rule, least, most, low_out, low_in = _in_force(row, sends[3])
+    scope.meter.charge(2 * FUEL_PER_WINDOW)
+    put, day = scope.overlay.put, scope.time_ms // DAY_MS
+    key = f"window/{payer}/{asset}".encode()
+    window: WindowRow = get(key) or (day, 0, 0, NO_PAST)  # type: ignore[assignment]
+    if window[0] != day:
+        window = _turned(window, day)
+    _, came, went, past = window
+    went += amount
+    if went + past[1] > low_out and (amount > rule[2] or went > rule[4] or went + past[1] > rule[6]):
+        went = _checked_out(scope, row, rule[2::2], payer, asset, amount, went, past[1])
+    if least:
+        had: BalanceRow = get(f"balance/{payer}/{asset}".encode()) or EMPTY_BALANCE  # type: ignore[assignment]
+        if had[0] - amount < least:
+            _check_least(scope, least, payer, asset, amount)
+    put(key, (day, came, went, past))
+    key = f"window/{payee}/{asset}".encode()
+    window = get(key) or (day, 0, 0, NO_PAST)  # type: ignore[assignment]
+    if window[0] != day:
+        window = _turned(window, day)
+    _, came, went, past = window
+    came += amount
+    if came + past[0] > low_in and (amount > rule[3] or came > rule[5] or came + past[0] > rule[7]):
+        came = _checked_in(rule[3::2], asset, amount, came, past[0])
+    if most != NONE:
+        had = get(f"balance/{payee}/{asset}".encode()) or EMPTY_BALANCE  # type: ignore[assignment]
+        if had[0] + had[1] + amount > most:
+            _refuse("balance_max", asset, most, had[0] + had[1] + amount)
+    put(key, (day, came, went, past))
+    return True
+
+
 def count_corridor(scope: Scope, asset: str, payer: str, payee: str, amount: int) -> None:
     """Judge and count what goes to a payee who was not named before. :raises ContractError: limit_exceeded."""
     row = limits_of(scope, asset)
