@@ -67,7 +67,7 @@ def test_both_ways_agree(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_many_take_the_quick_way() -> None:
-    assert sum(played(seed)[2] for seed in range(12)) > 200
+    assert sum(played(seed)[2] for seed in range(12)) > 50
 
 
 def test_a_quick_way_that_counts_nothing_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
