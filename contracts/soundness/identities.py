@@ -40,8 +40,8 @@ def sealed_faults(state: State) -> Iterator[str]:
     for record, row in state.of("sealed"):
         _, owner, _, _, _, wraps, status, _, attested = cast(SealedRow, row)
         readers = [member for member, _, _ in wraps]
-        if owner not in readers or len(set(readers)) != len(readers):
-            yield f"record {record} is not sealed to its owner, or to somebody twice"
+        if owner not in readers or len({(member, number) for member, number, _ in wraps}) != len(wraps):
+            yield f"record {record} is not sealed to its owner, or to one key twice"
         if (layout.ciphertext_key(record) in state) == (status == ERASED):
             yield f"record {record} is {status}, and its ciphertext is {'kept' if status == ERASED else 'gone'}"
         if (status == ERASED) != (set(attested) == set(readers)):
