@@ -37,7 +37,7 @@ class Reporter:
     :param key: the node's own key.
     :param account: address of its member's account, which sends.
     :param submit: takes transactions in as a client's are.
-    :param is_reported: whether the chain has a report of (vote key, height).
+    :param is_reported: whether the chain has a report of that member and height.
     """
 
     def __init__(

@@ -65,7 +65,7 @@ def check_read(scope: Scope, legs: Sequence[Leg], accounts: Sequence[AccountRow 
     """
     get, time_ms = scope.overlay.get, scope.time_ms
     refuses_countries = get(NETWORK_JURISDICTIONS) is not None
-    if len(legs) == 2 and not refuses_countries and _is_plain(scope, legs, accounts, network_level):
+    if len(legs) == 2 and not refuses_countries and _passes_as_plain(scope, legs, accounts, network_level):
         return
     known, flags, level, stops = "", 0, 0, 0
     looks_closer = False
@@ -104,12 +104,12 @@ def check_read(scope: Scope, legs: Sequence[Leg], accounts: Sequence[AccountRow 
         limits.count(scope, parties, legs)
 
 
-def _is_plain(
+def _passes_as_plain(
     scope: Scope, legs: Sequence[Leg], accounts: Sequence[AccountRow | None], network_level: int
 ) -> bool:
-    """Whether this is one payment between two parties in good standing, and all of it is judged and counted here.
+    """Judge and count one payment between two parties in good standing, as most postings are; False for any other.
 
-    Most postings are; they pay half of what ``check_read`` costs.
+    What ``check_read`` would say, sooner: nothing is counted where the answer is False.
     """
     payer, payee = accounts
     (asset, source, change), (other, target, _) = legs

@@ -138,7 +138,7 @@ def count(scope: Scope, parties: Sequence[Party], legs: Sequence[Leg]) -> None:
 def count_pair(
     scope: Scope, asset: str, payer: str, payee: str, amount: int, sends: StandingRow, receives: StandingRow
 ) -> bool:
-    """``count`` for one payment between two parties of one risk class, where no corridor is limited, in half the time.
+    """``count`` for one payment between two parties of one risk class, where no corridor is limited, unrolled.
 
     False, and nothing is counted: it is for ``count``.
 

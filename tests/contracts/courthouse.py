@@ -3,12 +3,10 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from contracts.genesis_state import GenesisMember, GenesisState, write_genesis
-from contracts.kernel import accounts, assets, identity, layout
-from contracts.kernel.layout import Row
+from contracts.genesis_state import GenesisMember, GenesisState
+from contracts.kernel import identity
 from contracts.kernel.scope import Scope
 from contracts.language.faults import ContractError
-from state.overlay import Overlay
 from state.policy import Policy
 from tests.contracts.network import GENESIS_MS, SALT, Desk, address_of, genesis_state, key_of
 
@@ -38,19 +36,8 @@ def with_officials(genesis: GenesisState) -> GenesisState:
 
 def desk_with_officials(approvals: int = 1) -> Desk:
     """The kernel alone, as ``Desk.start`` has it, where orders need so many approvals."""
-    overlay: Overlay[Row] = Overlay(lambda key: None)
     genesis = with_officials(genesis_state(grants=()))
-    parameters = replace(genesis.parameters, order_approvals=approvals)
-    write_genesis(overlay, replace(genesis, contracts=(), parameters=parameters))
-    for name in ("spender", "minter"):
-        overlay.put(layout.contract_key(name), ("", 1, b"", 0, 1, 1))
-    desk = Desk(overlay)
-    for bank, names in (("alpine", ("ann", "bob")), ("baltic", ("cid",))):
-        scope = desk.scope(bank)
-        for name in names:
-            accounts.open_account(scope, [(key_of(name).public, 1)], 1, SALT, bank)
-        assets.create_money(scope, "USD", "deposit", bank)
-    return desk
+    return Desk.start(replace(genesis, parameters=replace(genesis.parameters, order_approvals=approvals)))
 
 
 def code_of(function: Callable[..., object], scope: Scope, *arguments: object) -> str:

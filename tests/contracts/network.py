@@ -1,14 +1,16 @@
 """Kernel and executor on a small network: two banks, a settlement agent, and their customers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
 from contracts.executor import BlockResult, Executor
 from contracts.genesis_state import GenesisContract, GenesisMember, GenesisState, write_genesis
 from contracts.kernel import accounts, assets, layout
+from contracts.kernel.codes import CODES
 from contracts.kernel.layout import Row
 from contracts.kernel.scope import Scope
+from contracts.language.faults import ContractError
 from contracts.language.fuel import Meter
 from contracts.library import BANK_GRANTS, read_library
 from contracts.reads import Reads
@@ -44,6 +46,17 @@ def key_of(name: str) -> KeyPair:
 def address_of(name: str, salt: bytes = SALT) -> str:
     """Address of the account whose first policy is the key of that name."""
     return account_address(PREFIX, Policy.of_key(key_of(name).public).encode(), salt)
+
+
+def code_of(action: Callable[[], object]) -> str:
+    """The code with which the action is refused, or ``ok``."""
+    code = "ok"
+    try:
+        action()
+    except ContractError as error:
+        code = error.code
+    assert code == "ok" or code in CODES
+    return code
 
 
 def genesis_state(
@@ -186,10 +199,10 @@ class Desk:
         return scope
 
     @classmethod
-    def start(cls) -> "Desk":
+    def start(cls, genesis: GenesisState | None = None) -> "Desk":
         """The genesis state without contracts, and accounts ann, bob (alpine) and cid (baltic)."""
         overlay: Overlay[Row] = Overlay(lambda key: None)
-        write_genesis(overlay, replace(genesis_state(grants=()), contracts=()))
+        write_genesis(overlay, replace(genesis or genesis_state(grants=()), contracts=()))
         for name in ("spender", "minter"):
             overlay.put(layout.contract_key(name), ("", 1, b"", 0, 1, 1))
         desk = cls(overlay)

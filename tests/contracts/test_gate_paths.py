@@ -42,9 +42,9 @@ def played(seed: int) -> tuple[list[tuple[str, int]], dict[bytes, object], int]:
             desk.time_ms += DAY_MS
         scope = desk.scope(payer)
         way: list[bool] = []
-        plain = gate._is_plain
+        plain = gate._passes_as_plain
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(gate, "_is_plain", lambda *arguments, way=way, plain=plain: note(way, plain(*arguments)))
+            patch.setattr(gate, "_passes_as_plain", lambda *asked, way=way, plain=plain: note(way, plain(*asked)))
             amount = random.choice([1, 400, 600, 2_500])
             code = code_of(ledger.transfer, scope, USD, address_of(payer), address_of(payee), amount, "payment", "")
         told.append((code, scope.meter.used))
@@ -60,7 +60,7 @@ def note(way: list[bool], answer: bool) -> bool:
 @pytest.mark.parametrize("seed", range(12))
 def test_both_ways_agree(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     told, rows, _ = played(seed)
-    monkeypatch.setattr(gate, "_is_plain", lambda *_: False)
+    monkeypatch.setattr(gate, "_passes_as_plain", lambda *_: False)
     slow_told, slow_rows, slow_quick = played(seed)
     assert (told, rows) == (slow_told, slow_rows)
     assert slow_quick == 0

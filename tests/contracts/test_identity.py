@@ -11,10 +11,9 @@ from contracts.kernel import identity, layout, members, sealed
 from contracts.kernel.codes import CODES
 from contracts.kernel.layout import NEEDS_INFORMATION, REVOKED, SUBMITTED, SUSPENDED, VERIFIED, IdentityRow
 from contracts.kernel.scope import Scope
-from contracts.language.faults import ContractError
 from state.codec import Value
 from state.transaction import Transaction
-from tests.contracts.network import GENESIS_MS, Chain, Desk, address_of
+from tests.contracts.network import GENESIS_MS, Chain, Desk, address_of, code_of
 from tests.contracts.sealing import (
     REGULATOR,
     add_regulator,
@@ -29,17 +28,6 @@ ANN, BOB, CID = map(address_of, ("ann", "bob", "cid"))
 YEAR_MS = 365 * 86_400_000
 UNTIL_MS = GENESIS_MS + YEAR_MS
 VOUCHED = (2, UNTIL_MS, "CH", "low")
-
-
-def code_of(action: Callable[[], object]) -> str:
-    """The code with which the action is refused, or ``ok``."""
-    code = "ok"
-    try:
-        action()
-    except ContractError as error:
-        code = error.code
-    assert code == "ok" or code in CODES
-    return code
 
 
 def seat() -> Desk:

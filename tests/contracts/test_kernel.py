@@ -1,6 +1,5 @@
 """The kernel alone, in tables: what each primitive does, and the code with which it refuses."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -8,30 +7,17 @@ import pytest
 from contracts.genesis_state import write_genesis
 from contracts.host import LEDGER as LEDGER_TABLE
 from contracts.kernel import accounts, assets, expiry, holds, layout, ledger, members
-from contracts.kernel.codes import CODES
 from contracts.kernel.currencies import DECIMALS
 from contracts.kernel.scope import Scope
-from contracts.language.faults import ContractError
 from contracts.language.kernel_interface import LEDGER_FUNCTIONS
 from state.codec import INT_MAX
 from state.errors import Invalid
 from state.overlay import Overlay
 from state.validators import Validator, ValidatorSet
-from tests.contracts.network import GENESIS_MS, SALT, Desk, address_of, genesis_state, key_of
+from tests.contracts.network import GENESIS_MS, SALT, Desk, address_of, code_of, genesis_state, key_of
 
 ANN, BOB, CID, ALPINE, CENTRAL = map(address_of, ("ann", "bob", "cid", "alpine", "central"))
 A, B, S = "USD.alpine", "USD.baltic", "USD.central"
-
-
-def code_of(action: Callable[[], object]) -> str:
-    """The code with which the action is refused, or ``ok``."""
-    code = "ok"
-    try:
-        action()
-    except ContractError as error:
-        code = error.code
-    assert code == "ok" or code in CODES
-    return code
 
 
 def funded(desk: Desk, amount: int = 1_000) -> Desk:

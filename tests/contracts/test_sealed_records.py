@@ -1,6 +1,6 @@
 """Sealed records on chain: reading keys are used once, nobody mandated is left out, and erasure is every reader's."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -9,13 +9,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from contracts.kernel import accounts, layout, members, sealed
-from contracts.kernel.codes import CODES
 from contracts.kernel.scope import Scope
 from contracts.language.faults import ContractError
 from state import sealed as format
 from state.errors import Invalid
 from state.sealed import Reader, Record, Wrap
-from tests.contracts.network import Desk, address_of
+from tests.contracts.network import Desk, address_of, code_of
 from tests.contracts.sealing import (
     REGULATOR,
     add_regulator,
@@ -28,17 +27,6 @@ from tests.contracts.sealing import (
 )
 
 WRAPPED = b"\x09" + bytes(format.WRAP_BYTES - 1)
-
-
-def code_of(action: Callable[[], object]) -> str:
-    """The code with which the action is refused, or ``ok``."""
-    code = "ok"
-    try:
-        action()
-    except ContractError as error:
-        code = error.code
-    assert code == "ok" or code in CODES
-    return code
 
 
 @pytest.fixture
