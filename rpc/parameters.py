@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import msgspec
 
 from rpc.backend import WAIT_MS_MAX
-from rpc.text import AddressText, AssetText, Cursor, Hash, Hex, Limit, Name, Natural
+from rpc.text import AddressText, AssetText, Cursor, Hash, Hex, HexToDecode, Limit, Name, Natural
 from state.transaction import ARGUMENTS_MAX
 
 LIMIT_DEFAULT = 100
@@ -51,7 +51,7 @@ class HeightParameters(_Parameters, frozen=True):
 class SubmitParameters(_Parameters, frozen=True):
     """A signed transaction as it travels."""
 
-    transaction: Hex
+    transaction: HexToDecode
 
 
 class HashParameters(_Parameters, frozen=True):

@@ -9,11 +9,14 @@ The gate masks escapes, then cuts the text at its quotes: every second piece is 
 numbers and punctuation. (A regular expression over whole strings costs 12 µs for a transaction of 420 bytes, and
 minutes for 200 kB of escaped quotes; this takes 2 µs and is linear.) It is no parser: a text that is not JSON may
 pass, and the decoder then refuses it. As far as a text is JSON, gate and decoder see the same strings and brackets.
+
+Walking the brackets is the dear part. A batch of many submissions is one entry spelled again and again with other
+strings and numbers; where that is so, it is seen at once for all of them, and one entry is walked.
 """
 
 import re
 
-from rpc.errors import error
+from rpc.errors import RpcError, error
 
 DEPTH_MAX = 24
 """Deepest nesting. The deepest request, a batch of queries with nested arguments, has state.codec's 16 and four."""
@@ -22,12 +25,15 @@ NUMBER_CHARS_MAX = 64
 """Longest number. Amounts travel as text, so numbers are counts and ids."""
 
 TOKENS_MAX = 100_000
-"""Most quotes, brackets, commas and escapes of one text: about 20 ms. A batch of 1,000 submissions has 18,000."""
+"""Most quotes and escapes of one text, and brackets and commas outside its strings: about 20 ms. A batch of 1,000
+submissions has 18,000."""
 
 _ESCAPE = re.compile(rb"\\.", re.DOTALL)
 _MASK = b"\0\0"
 """Stands for an escape; no JSON text holds a NUL."""
 _LONG_NUMBER = re.compile(rb"[-+.0-9eE]{%d}" % (NUMBER_CHARS_MAX + 1))
+_NO_STRUCTURE = b"0123456789 \t\r\n"
+"""What may differ between two entries that nest alike, beside what their strings say."""
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _OPENING = frozenset(b"[{")
 
@@ -40,15 +46,43 @@ def check(body: bytes) -> None:
         raise error("parse_error", "The body is not UTF-8.") from None
     if b"\0" in body:
         raise error("parse_error")
-    if sum(map(body.count, (b'"', b"[", b"{", b",", b"\\"))) > TOKENS_MAX:
-        raise error("request_too_large", f"More than {TOKENS_MAX} quotes, brackets, commas and escapes.")
+    tokens = body.count(b'"') + body.count(b"\\")
+    if tokens > TOKENS_MAX:
+        raise _too_many()
     pieces = (_ESCAPE.sub(_MASK, body) if b"\\" in body else body).split(b'"')
     if len(pieces) % 2 == 0:
         raise error("parse_error")
-    between = pieces[0::2]
-    if _LONG_NUMBER.search(b'"'.join(between)):
+    between, strings = pieces[0::2], pieces[1::2]
+    outside = b'"'.join(between)
+    if tokens + sum(map(outside.count, (b"[", b"{", b","))) > TOKENS_MAX:
+        raise _too_many()
+    if _LONG_NUMBER.search(outside):
         raise error("invalid_request", f"A number is longer than {NUMBER_CHARS_MAX} characters.")
-    _check_nesting(between, pieces[1::2])
+    entry = _repeated_entry(outside.translate(None, _NO_STRUCTURE), strings)
+    if entry is None:
+        _check_nesting(between, strings)
+    else:
+        _check_nesting((b"[" + entry).split(b'"'), strings[: entry.count(b'"')])
+
+
+def _too_many() -> RpcError:
+    return error("request_too_large", f"More than {TOKENS_MAX} quotes, brackets, commas and escapes.")
+
+
+def _repeated_entry(structure: bytes, strings: list[bytes]) -> bytes | None:
+    """What an array repeats, quotes standing for strings, where all its entries nest alike and name the same keys.
+
+    :param structure: the text without strings, numbers and white space.
+    """
+    entry = structure[1 : structure.find(b"},{") + 1]
+    count, rest = divmod(len(structure) - 1, len(entry) + 1)
+    if rest or count < 2 or structure != b"[" + b",".join([entry] * count) + b"]":
+        return None
+    for place, after in enumerate(entry.split(b'"')[1:]):
+        named = strings[place :: len(strings) // count]
+        if after.startswith(b":") and named.count(named[0]) != count:
+            return None
+    return entry
 
 
 def _check_nesting(between: list[bytes], strings: list[bytes]) -> None:
