@@ -1,54 +1,100 @@
-"""``./scripts/bench``: which measurement, and where its JSON goes."""
+"""``./scripts/bench``: which measurement, with what, and where its figures go."""
 
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from scripts.benchmarks import contracts, kernel, network
+from scripts.benchmarks import chart, contracts, kernel, network, report
+from scripts.benchmarks.progress import Progress
 from state.errors import Invalid
+
+EPILOG = "example: ./scripts/bench network --json network.json, later --compare network.json"
+
+Figures = dict[str, Any]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what was asked for."""
-    parser = argparse.ArgumentParser(
-        prog="bench",
-        description="Measure Hansa on this machine.",
-        epilog="example: ./scripts/bench contracts --json contracts.json",
-    )
-    parser.add_argument(
-        "what",
-        choices=["network", "contracts", "kernel"],
-        help="network: throughput and finality of four validators; contracts: the price of each construct, a transfer; "
-        "kernel: postings a second, the cost of checks, look-ups",
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
-    parser.add_argument("--seconds", type=float, default=15.0, help="length of each window (default 15)")
-    parser.add_argument("--offered-tps", type=float, help="what is offered at full load (default 0.35 of the bound)")
-    parser.add_argument(
-        "--execution", choices=["process", "inline"], default="process", help="the nodes' setting (default process)"
-    )
+    parser = argparse.ArgumentParser(prog="bench", description="Measure Hansa on this machine.", epilog=EPILOG)
+    parts = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
+    _add_network(parts)
+    _add(parts, "contracts", "the price of each construct, a transfer", lambda _, say: contracts.measure(say))
+    _add(parts, "kernel", "postings a second, the cost of checks, look-ups", lambda _, say: kernel.measure(say))
     chosen = parser.parse_args(arguments)
     try:
-        if chosen.what == "contracts":
-            figures = contracts.measure(_say)
-        elif chosen.what == "kernel":
-            figures = kernel.measure(_say)
-        else:
-            figures = network.run(chosen.seconds, chosen.offered_tps, chosen.execution, _say)
+        other = None if chosen.compare is None else json.loads(chosen.compare.read_text())
+    except (OSError, ValueError) as error:
+        parser.error(f"--compare {chosen.compare}: {error}")
+    try:
+        figures: Figures = chosen.run(chosen, Progress())
     except Invalid as refusal:
         print(f"bench: {refusal.detail}", file=sys.stderr)
         return 1
-    text = json.dumps(figures, indent=2)
-    print(text)
     if chosen.json is not None:
-        chosen.json.write_text(text + "\n")
+        chosen.json.write_text(json.dumps(figures, indent=2, allow_nan=False) + "\n")
+    if getattr(chosen, "svg", None) is not None:
+        _draw(figures, chosen.svg)
+    report.show(chosen.what, figures, other)
     return 0
 
 
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+def _add(
+    parts: Any, name: str, about: str, run: Callable[[argparse.Namespace, Progress], Figures]
+) -> argparse.ArgumentParser:
+    part: argparse.ArgumentParser = parts.add_parser(name, help=about, description=f"Measures {about}.", epilog=EPILOG)
+    part.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    part.add_argument("--compare", type=Path, metavar="OTHER.json", help="show each figure by that of another run")
+    part.set_defaults(run=run)
+    return part
+
+
+def _add_network(parts: Any) -> None:
+    part = _add(parts, "network", "throughput and finality of validators, beside what bounds them", _network)
+    part.add_argument("--svg", type=Path, metavar="FILE", help="draw finality against offered rate")
+    part.add_argument("--seconds", type=float, default=15.0, help="length of each load (default 15)")
+    part.add_argument("--offered-tps", type=float, help="what is offered at full load (default 0.75 of the bound)")
+    part.add_argument(
+        "--accounts", type=_numbers, default=(1_000, 1_000_000), metavar="N,…",
+        help="populations; the first has all loads, each other the full load (default 1000,1000000)",
+    )  # fmt: skip
+    part.add_argument(
+        "--validators", type=_numbers, default=(4,), metavar="N,…",
+        help="sizes of the network (default 4); several: full and half load of each, first population",
+    )  # fmt: skip
+    part.add_argument("--execution", choices=["process", "inline"], default="process", help="the nodes' setting")
+    part.add_argument("--verification-workers", type=int, default=0, metavar="N", help="the nodes' setting (default 0)")
+    part.add_argument("--directory", type=Path, metavar="DIR", help="keep the networks there and go on with them")
+
+
+def _network(chosen: argparse.Namespace, progress: Progress) -> Figures:
+    plan = network.Plan(
+        validators=chosen.validators[0],
+        accounts=chosen.accounts,
+        seconds=chosen.seconds,
+        offered_tps=chosen.offered_tps,
+        execution=chosen.execution,
+        verification_workers=chosen.verification_workers,
+        directory=chosen.directory,
+    )
+    if len(chosen.validators) > 1:
+        return network.sizes(plan, chosen.validators, progress)
+    return network.run(plan, progress)
+
+
+def _draw(figures: Figures, path: Path) -> None:
+    machine = figures["machine"]
+    title = f"Finality of {machine['validators']} validators on one machine of {machine['cores']} cores"
+    path.write_text(chart.draw(title, report.curve(figures), figures["committed_tps"]))
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    found = tuple(int(part) for part in text.split(","))
+    if not found or min(found) < 1:
+        raise argparse.ArgumentTypeError("numbers above 0, with commas between them")
+    return found
 
 
 if __name__ == "__main__":

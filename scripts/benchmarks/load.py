@@ -1,8 +1,12 @@
-"""The load generator: an open loop of JSON-RPC batches, spread over the validators by turns.
+"""The load generator: an open loop of batches, spread over the validators by turns.
 
-Open means that the next batch leaves when its time has come, whether earlier ones are answered or not, as clients
-do who know nothing of each other. Finality is measured from sending a batch to ``tx_wait`` answering that its first
-transaction is final, for every SAMPLED-th batch.
+Every batch has its time before the first one leaves, and leaves at that time whether earlier ones are answered or
+not, as clients do who know nothing of each other. Finality is measured from that time, not from when the generator
+came round to sending, so that a stall anywhere, here too, counts as waiting (no coordinated omission). What was
+refused, lost or not final within WAIT_MS counts as infinitely late.
+
+A batch is one JSON-RPC request with many ``tx_submit``. One of its transactions, not always the first, is watched by
+``tx_wait`` until it is final.
 """
 
 import asyncio
@@ -11,13 +15,35 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from random import Random
 
 import aiohttp
 
-SAMPLED = 1
+from state.transaction import Transaction
+
+BATCHES_PER_SECOND = 100
+"""Requests a second at any rate; a batch is as large as that makes it."""
+
 WAIT_MS = 30_000
-UNANSWERED_MAX = 400
-"""Batches under way; beyond it the loop sends no more and counts what it left out."""
+"""So long a watched transaction is waited for."""
+
+UNANSWERED_MAX = 900
+"""Batches under way; beyond it a batch counts as lost. A node takes 256 connections from one address."""
+
+REQUEST_SECONDS_MAX = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One request of the schedule."""
+
+    due_seconds: float
+    """When it leaves, from the start."""
+    count: int
+    body: bytes
+    watched: int | None
+    """Index of the transaction whose finality is measured; None for none."""
+    watched_id: bytes
 
 
 @dataclass(slots=True)
@@ -26,57 +52,95 @@ class Sent:
 
     accepted: int = 0
     refused: dict[str, int] = field(default_factory=dict)
-    left_out: int = 0
-    """Batches that were not sent because too many were under way."""
+    """Transactions by the refusal's code; ``unreachable`` and ``left_out`` (too many requests under way) too."""
     finality_ms: list[float] = field(default_factory=list)
+    """Of what was watched; infinity for what was not final in time."""
+    late_ms_max: float = 0.0
+    """How far the generator itself fell behind its schedule; it is inside of every finality."""
 
 
-async def offer(
-    urls: Sequence[str], batches: Sequence[tuple[bytes, bytes]], batches_per_second: float, *, sample: bool
-) -> Sent:
-    """Send all batches at that rate."""
+def schedule(transactions: Sequence[Transaction], tps: float, watched_per_second: int) -> list[Batch]:
+    """The batches of an open loop of ``tps``, with their times."""
+    size = max(1, round(tps / BATCHES_PER_SECOND))
+    every = max(1, round(tps / size / watched_per_second)) if watched_per_second else 0
+    chosen = Random(1)
+    batches = []
+    for index, start in enumerate(range(0, len(transactions), size)):
+        group = transactions[start : start + size]
+        place = chosen.randrange(len(group))
+        watched = place if every and index % every == 0 else None
+        batches.append(Batch(start / tps, len(group), _encode(group), watched, group[place].id))
+    return batches
+
+
+async def offer(urls: Sequence[str], batches: Sequence[Batch]) -> Sent:
+    """Send every batch at its time; done when all are answered for."""
     sent = Sent()
-    timeout = aiohttp.ClientTimeout(total=60)
-    connector = aiohttp.TCPConnector(limit=0)
+    timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS_MAX)
     tasks: set[asyncio.Task[None]] = set()
     gc.collect()
     gc.freeze()  # A walk over all signed transfers would stall this clock, not the nodes'.
-    async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
+    async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0)) as session:
         started = time.perf_counter()
-        for index, (first_id, body) in enumerate(batches):
-            wait = started + index / batches_per_second - time.perf_counter()
+        for index, batch in enumerate(batches):
+            due = started + batch.due_seconds
+            wait = due - time.perf_counter()
             if wait > 0:
                 await asyncio.sleep(wait)
             if len(tasks) >= UNANSWERED_MAX:
-                sent.left_out += 1
+                _lose(sent, "left_out", batch.count, batch)
                 continue
-            sampled = first_id if sample and index % SAMPLED == 0 else None
-            task = asyncio.create_task(_submit(session, urls[index % len(urls)], body, sampled, sent))
+            sent.late_ms_max = max(sent.late_ms_max, (time.perf_counter() - due) * 1000)
+            task = asyncio.create_task(_submit(session, urls[index % len(urls)], batch, due, sent))
             tasks.add(task)
             task.add_done_callback(tasks.discard)
         while tasks:
             await asyncio.wait(tasks)
+    gc.unfreeze()
     return sent
 
 
-async def _submit(session: aiohttp.ClientSession, url: str, body: bytes, sampled: bytes | None, sent: Sent) -> None:
-    began = time.perf_counter()
+async def _submit(session: aiohttp.ClientSession, url: str, batch: Batch, due: float, sent: Sent) -> None:
     try:
-        for answer in json.loads(await _post(session, url, body)):
+        taken = [False] * batch.count
+        for answer in json.loads(await _post(session, url, batch.body)):
             if "error" in answer:
                 code = str(answer["error"].get("data", {}).get("code", answer["error"]["code"]))
                 sent.refused[code] = sent.refused.get(code, 0) + 1
             else:
                 sent.accepted += 1
-        if sampled is not None:
-            call = {"jsonrpc": "2.0", "id": 0, "method": "tx_wait", "params": ["0x" + sampled.hex(), str(WAIT_MS)]}
-            answer = json.loads(await _post(session, url, json.dumps(call).encode()))
-            if answer.get("result", {}).get("status") == "final":
-                sent.finality_ms.append((time.perf_counter() - began) * 1000)
+                taken[answer["id"]] = True
     except (aiohttp.ClientError, TimeoutError, OSError):
-        sent.refused["unreachable"] = sent.refused.get("unreachable", 0) + 1
+        _lose(sent, "unreachable", batch.count, batch)
+        return
+    if batch.watched is not None:
+        is_final = taken[batch.watched] and await _await_final(session, url, batch.watched_id)
+        sent.finality_ms.append((time.perf_counter() - due) * 1000 if is_final else float("inf"))
+
+
+async def _await_final(session: aiohttp.ClientSession, url: str, identity: bytes) -> bool:
+    call = {"jsonrpc": "2.0", "id": 0, "method": "tx_wait", "params": ["0x" + identity.hex(), str(WAIT_MS)]}
+    try:
+        answer = json.loads(await _post(session, url, json.dumps(call).encode()))
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        return False
+    return bool(answer.get("result", {}).get("status") == "final")
+
+
+def _lose(sent: Sent, code: str, count: int, batch: Batch) -> None:
+    sent.refused[code] = sent.refused.get(code, 0) + count
+    if batch.watched is not None:
+        sent.finality_ms.append(float("inf"))
 
 
 async def _post(session: aiohttp.ClientSession, url: str, body: bytes) -> bytes:
     async with session.post(url, data=body, headers={"content-type": "application/json"}) as response:
         return await response.read()
+
+
+def _encode(group: Sequence[Transaction]) -> bytes:
+    calls = [
+        {"jsonrpc": "2.0", "id": index, "method": "tx_submit", "params": ["0x" + item.encoded.hex()]}
+        for index, item in enumerate(group)
+    ]
+    return json.dumps(calls, separators=(",", ":")).encode()

@@ -1,169 +1,209 @@
-"""Four validators on this machine, fsync on, signed same-bank transfers by 1,000 accounts, open loop.
+"""Validators on this machine, fsync on, signed payments within banks, an open loop of clients.
 
-Throughput is counted over a window in which more is offered than is committed; finality at half of that. The
-benchmark makes a network of its own in a temporary directory and takes it away again. The bound is measured before and
-after the full load, because machines are noisy.
+First more is offered than the network can take: its rate, its processor time for a transaction and the ratio to the
+bound are of that whole load, from the first batch to the last transaction's finality. Then finality is measured at a
+thousand a second and at parts of that rate. With a second size of population the full load is repeated on a
+network of its own that has so many accounts. The bound is measured before and after each network's loads, because
+machines are noisy. Networks are made in a temporary directory and taken away again, or kept where ``directory`` says
+and gone on with next time.
 """
 
-import asyncio
 import os
-import statistics
 import tempfile
-import time
-import urllib.request
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from node import configuration, devnet, testnet
-from node.devnet import Place
-from rpc.client import SyncClient
-from scripts.benchmarks import load
-from scripts.benchmarks.bound import verifies_per_second
-from scripts.benchmarks.customers import SUBMITTED_AT_ONCE, encode_batches, open_accounts, sign_transfers
-from scripts.benchmarks.processes import cpu_seconds, family, pss_mb
+from node.configuration import NodeSettings
+from scripts.benchmarks import bound, prepared
+from scripts.benchmarks.bound import Bound
+from scripts.benchmarks.fleet import Fleet, Run, running
+from scripts.benchmarks.progress import Progress
 
-VALIDATORS = 4
-ACCOUNTS = 1_000
 BASE_PORT = 28_600
-READY_SECONDS_MAX = 60.0
-OFFERED = 0.35
+FULL_PART = 0.75
 """Part of the bound that is offered at full load: more than is committed."""
-WARM_SECONDS = 4.0
-"""Part of the load before the window opens."""
+FIXED_TPS = 1_000.0
+"""A rate whose finality is a figure of its own."""
+PARTS = (0.25, 0.5, 0.75, 0.9)
+"""Parts of the rate at full load at which finality is measured."""
+HALF = 0.5
+WARM_SECONDS = 3.0
+"""A load at half of what a first guess allows, before anything is measured: programs and caches come to their size."""
+BUSY_SHARE = 0.05
+"""Of the machine: if others use more than that, the figures are not of a quiet machine."""
 
-DRAIN_SECONDS_MAX = 90.0
-"""How long the nodes may take to work off the first load."""
-
-IDLE_SECONDS = 1.5
-"""So long nothing must be pending before the second load: what is still being verified shows by then."""
+TARGETS = {
+    "core_us_per_tx_by_verify": ("most", 7.0),
+    "ratio": ("least", 0.5),
+    "finality_ms_at_1000.p50": ("most", 40.0),
+    "finality_ms_at_1000.p99": ("most", 100.0),
+    "finality_ms_at_half.p99": ("most", 150.0),
+    "rate_of_accounts": ("least", 0.85),
+    "memory_mb_of_accounts": ("most", 450.0),
+}
+"""What is to be reached."""
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """What was committed, and what the nodes used for it, between two readings."""
+class Plan:
+    """What is measured."""
 
-    committed: int
-    seconds: float
-    cpu_seconds: float
+    validators: int = 4
+    accounts: Sequence[int] = (1_000, 1_000_000)
+    """The first has all loads; each further one the full load."""
+    seconds: float = 15.0
+    """Of the full load, and of each other."""
+    offered_tps: float | None = None
+    """At full load; None for FULL_PART of the bound."""
+    execution: str = "process"
+    verification_workers: int = 0
+    directory: Path | None = None
+    is_curve: bool = True
+    """Whether finality is measured at all PARTS, or at half only."""
 
 
-def run(seconds: float, offered_tps: float | None, execution: str, say: Callable[[str], None]) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What one network came to under full load."""
+
+    full: Run
+    bound: Bound
+    memory_mb: float
+    curve: tuple[Run, ...]
+
+
+def run(plan: Plan, progress: Progress) -> dict[str, Any]:
     """The whole benchmark; its figures."""
-    with tempfile.TemporaryDirectory(prefix="hansa-bench-") as directory:
-        root = Path(directory)
-        base_port = devnet.free_base_port(BASE_PORT, VALIDATORS + 1)
-        genesis = testnet.make(root, testnet.seats(VALIDATORS, 1, base_port), name="benchmark")
-        validators = [place for place in devnet.places(root, genesis) if place.role == "validator"]
-        for place in validators:
-            _configure(place, execution)
-        try:
-            for place in validators:
-                devnet.start(place)
-            devnet.await_ready(validators, READY_SECONDS_MAX)
-            say(f"{VALIDATORS} validators are up; opening {ACCOUNTS} accounts")
-            customers = open_accounts(genesis, validators, ACCOUNTS)
-            say("measuring how many signatures a second all cores verify")
-            verifies = verifies_per_second()
-            offered = offered_tps or verifies / VALIDATORS * OFFERED
-            count = int(offered * (WARM_SECONDS + seconds))
-            say(f"signing {count} transfers")
-            batches = encode_batches(sign_transfers(genesis, customers, count))
-            say(f"offering {offered:.0f} transfers a second for {WARM_SECONDS + seconds:.0f} s")
-            full, sent = asyncio.run(_measure(validators, batches, offered, seconds, sample=False))
-            memory_mb = [pss_mb(_pids(place)) for place in validators]
-            committed_tps = full.committed / full.seconds
-            _drain(validators)
-            verifies = (verifies + verifies_per_second()) / 2
-            bound_tps = verifies / VALIDATORS
-            say(f"{committed_tps:.0f} committed a second; now half of that, for finality")
-            half = committed_tps / 2
-            again = sign_transfers(genesis, customers[::-1], int(half * (WARM_SECONDS + seconds)))
-            halved, calm = asyncio.run(_measure(validators, encode_batches(again), half, seconds, sample=True))
-            memory_mb += [pss_mb(_pids(place)) for place in validators]
-        finally:
-            devnet.stop(validators)
+    first = _loaded(plan, plan.accounts[0], progress, is_first=True)
+    others = {accounts: _loaded(plan, accounts, progress, is_first=False) for accounts in plan.accounts[1:]}
+    half = _at(first, first.full.committed_tps * HALF)
+    fixed = _at(first, FIXED_TPS)
+    bound_tps = first.bound.per_second / plan.validators
+    figures: dict[str, Any] = {
+        "core_us_per_tx_by_verify": round(first.full.core_us / first.bound.core_us, 2),
+        "ratio": round(first.full.committed_tps / bound_tps, 3),
+        "finality_ms_at_1000": None if fixed is None else fixed.figures()["finality_ms"],
+        "finality_ms_at_half": None if half is None else half.figures()["finality_ms"],
+    }
+    if others:
+        last = others[plan.accounts[-1]]
+        figures["rate_of_accounts"] = round(last.full.committed_tps / first.full.committed_tps, 3)
+        figures["core_us_of_accounts"] = round(last.full.core_us / first.full.core_us, 3)
+        figures["memory_mb_of_accounts"] = round(last.memory_mb, 1)
+    runs = [first.full, *first.curve, *(loaded.full for loaded in others.values())]
+    busiest = max(run.others_share for run in runs)
     return {
-        "committed_tps": round(committed_tps, 1),
-        "finality_ms": _quantiles(calm.finality_ms),
-        "core_us_per_tx": round(full.cpu_seconds / max(full.committed, 1) * 1e6, 1),
-        "rss_mb_max": round(max(memory_mb), 1),
-        "verifies_per_second": round(verifies, 1),
+        "figures": figures,
+        "targets": {name: {kind: value} for name, (kind, value) in TARGETS.items() if _has(figures, name)},
+        "committed_tps": round(first.full.committed_tps, 1),
+        "finality_ms": figures["finality_ms_at_half"],
+        "core_us_per_tx": round(first.full.core_us, 1),
+        "rss_mb_max": round(first.memory_mb, 1),
+        "verify_core_us": round(first.bound.core_us, 2),
+        "verifies_per_second": round(first.bound.per_second, 1),
         "bound_tps": round(bound_tps, 1),
-        "ratio": round(committed_tps / bound_tps, 3),
-        "half_load": {
-            "committed_tps": round(halved.committed / halved.seconds, 1),
-            "core_us_per_tx": round(halved.cpu_seconds / max(halved.committed, 1) * 1e6, 1),
-            "samples": len(calm.finality_ms),
-            "refused": calm.refused,
-        },
-        "full_load": {
-            "offered_tps": round(offered, 1),
-            "accepted": sent.accepted,
-            "refused": sent.refused,
-            "left_out": sent.left_out * SUBMITTED_AT_ONCE,
+        "ratio": figures["ratio"],
+        "full_load": first.full.figures(),
+        "loads": [found.figures() for found in first.curve],
+        "populations": {
+            str(accounts): {
+                **loaded.full.figures(),
+                "memory_mb": round(loaded.memory_mb, 1),
+                "ratio": round(loaded.full.committed_tps / (loaded.bound.per_second / plan.validators), 3),
+                "bound": {name: round(value, 2) for name, value in asdict(loaded.bound).items()},
+            }
+            for accounts, loaded in {plan.accounts[0]: first, **others}.items()
         },
         "machine": {
             "cores": len(os.sched_getaffinity(0)),
-            "validators": VALIDATORS,
-            "accounts": ACCOUNTS,
-            "execution": execution,
+            "validators": plan.validators,
+            "accounts": list(plan.accounts),
+            "execution": plan.execution,
+            "verification_workers": plan.verification_workers,
+            "others_share_max": round(busiest, 3),
+            "note": _note(busiest),
         },
     }
 
 
-def _configure(place: Place, execution: str) -> None:
-    settings = configuration.load(place.home.configuration)
-    chosen = replace(settings, node=replace(settings.node, execution=execution))
-    place.home.configuration.write_text(configuration.render(chosen))
+def sizes(plan: Plan, counts: Sequence[int], progress: Progress) -> dict[str, Any]:
+    """Networks of several sizes, each under full load and half of it."""
+    found = {}
+    for validators in counts:
+        progress(f"{validators} validators")
+        chosen = replace(plan, validators=validators, accounts=plan.accounts[:1], is_curve=False)
+        found[str(validators)] = run(chosen, progress)
+    return {"validators": found}
 
 
-async def _measure(
-    validators: Sequence[Place], batches: Sequence[tuple[bytes, bytes]], tps: float, seconds: float, *, sample: bool
-) -> tuple[Window, load.Sent]:
-    urls = [place.url for place in validators]
-    offering = asyncio.create_task(load.offer(urls, batches, tps / SUBMITTED_AT_ONCE, sample=sample))
-    await asyncio.sleep(WARM_SECONDS)
-    pids = [pid for place in validators for pid in _pids(place)]
-    began, committed, used = time.perf_counter(), _committed(validators[0]), cpu_seconds(pids)
-    await asyncio.sleep(max(seconds - 0.5, 0.5))
-    window = Window(_committed(validators[0]) - committed, time.perf_counter() - began, cpu_seconds(pids) - used)
-    return window, await offering
+def make_network(root: Path, plan: Plan, accounts: int, progress: Progress) -> prepared.Network:
+    """A network with so many accounts, or the one that is there already."""
+    if (root / prepared.READY).exists():
+        return prepared.load(root)
+
+    def settings(usual: NodeSettings) -> NodeSettings:
+        return replace(usual, execution=plan.execution, verification_workers=plan.verification_workers)
+
+    network = prepared.make(root, plan.validators, BASE_PORT, settings)
+    writer = prepared.Writer(network)
+    progress(f"opening {accounts:,} accounts at {plan.validators} banks")
+    writer.open_accounts(accounts, progress.tick)
+    writer.finish()
+    (root / prepared.READY).touch()
+    return network
 
 
-def _committed(place: Place) -> int:
-    """Transactions that are final at the node, from its metrics."""
-    with urllib.request.urlopen(f"{place.url}/metrics", timeout=10) as response:
-        lines = response.read().decode().splitlines()
-    return int(sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith("hansa_transactions_total{")))
+def _loaded(plan: Plan, accounts: int, progress: Progress, *, is_first: bool) -> Loaded:
+    with ExitStack() as stack:
+        name = f"{plan.validators}-validators-{accounts}-accounts"
+        parent = plan.directory or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hansa-bench-")))
+        network = make_network(parent / name, plan, accounts, progress)
+        progress("starting the validators")
+        fleet = stack.enter_context(running(network, accounts, progress))
+        before = _bound(progress)
+        offered = plan.offered_tps or before.per_second / plan.validators * FULL_PART
+        fleet.run(min(offered / 4, FIXED_TPS), WARM_SECONDS)
+        full = fleet.run(offered, plan.seconds, is_full=True)
+        memory_mb = fleet.memory_mb()
+        progress(f"{full.committed_tps:,.0f} committed a second, {full.core_us:.0f} core-us each")
+        fleet.drain()
+        found = bound.mean_of(before, _bound(progress))
+        curve = _curve(fleet, plan, full.committed_tps, progress) if is_first else ()
+        return Loaded(full, found, max(memory_mb, fleet.memory_mb()), curve)
 
 
-def _drain(validators: Sequence[Place]) -> None:
-    """Wait until every node has been idle for a while: nothing pending, everything decided executed."""
-    deadline = time.monotonic() + DRAIN_SECONDS_MAX
-    idle_since = time.monotonic()
-    while time.monotonic() < min(idle_since + IDLE_SECONDS, deadline):
-        if not all(_is_idle(place) for place in validators):
-            idle_since = time.monotonic()
-        time.sleep(0.2)
+def _curve(fleet: Fleet, plan: Plan, full_tps: float, progress: Progress) -> tuple[Run, ...]:
+    rates = {FIXED_TPS, *(full_tps * part for part in (PARTS if plan.is_curve else (HALF,)))}
+    found = []
+    for tps in sorted(rates):
+        run = fleet.run(tps, plan.seconds)
+        fleet.drain()
+        finality = run.figures()["finality_ms"]
+        progress(f"at {tps:,.0f} a second finality takes {finality['p50']} ms (p50), {finality['p99']} ms (p99)")
+        found.append(run)
+    return tuple(found)
 
 
-def _is_idle(place: Place) -> bool:
-    with SyncClient([place.url]) as client:
-        status = client.node_status()
-    return status.pool_count == 0 and status.height == status.decided_height
+def _bound(progress: Progress) -> Bound:
+    found = bound.measure()
+    progress(f"all cores verify {found.per_second:,.0f} signatures a second, {found.core_us:.1f} core-us each")
+    return found
 
 
-def _pids(place: Place) -> list[int]:
-    pid = devnet.pid_of(place)
-    if pid is None:
-        raise SystemExit(f"bench: {place.member} has ended: {' '.join(devnet.tail(place, 3))}")
-    return family(pid)
+def _at(loaded: Loaded, tps: float) -> Run | None:
+    return next((run for run in loaded.curve if run.offered_tps == tps), None)
 
 
-def _quantiles(samples: Sequence[float]) -> dict[str, float]:
-    if len(samples) < 2:
-        return {"p50": 0.0, "p99": 0.0}
-    cuts = statistics.quantiles(samples, n=100)
-    return {"p50": round(cuts[49], 1), "p99": round(cuts[98], 1)}
+def _has(figures: dict[str, Any], name: str) -> bool:
+    head, _, tail = name.partition(".")
+    found = figures.get(head)
+    return found is not None and (not tail or tail in found)
+
+
+def _note(others_share: float) -> str:
+    if others_share <= BUSY_SHARE:
+        return ""
+    return f"the machine was busy: others used up to {others_share:.0%} of it meanwhile; measure again when it is quiet"

@@ -1,0 +1,22 @@
+"""What a benchmark says while it runs: to people, on the standard error, in lines and one line that changes."""
+
+import sys
+import time
+
+
+class Progress:
+    """Lines with the time since the start; on a terminal also a line that is written over."""
+
+    def __init__(self) -> None:
+        self._started = time.perf_counter()
+        self._is_terminal = sys.stderr.isatty()
+
+    def __call__(self, line: str) -> None:
+        """A line that stays."""
+        clear = "\r\x1b[K" if self._is_terminal else ""
+        print(f"{clear}{time.perf_counter() - self._started:6.1f} s  {line}", file=sys.stderr, flush=True)
+
+    def tick(self, line: str) -> None:
+        """How far it is; only a terminal shows it."""
+        if self._is_terminal:
+            print(f"\r\x1b[K          {line}", end="", file=sys.stderr, flush=True)
