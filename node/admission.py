@@ -12,6 +12,7 @@ from typing import TypeAlias
 from node.chain import Chain
 from node.offences import OFFENCES
 from node.pool import Pool
+from node.pressure import Level
 from node.seams import Admission as Result
 from state import transaction, validity
 from state.block import Block
@@ -21,10 +22,6 @@ from state.transaction import Transaction
 
 VERIFYING_MAX = 65_536
 """Transactions whose signatures are being checked; beyond it this door is closed until some are done."""
-
-CROWDED = 12_288
-"""From so many pending transactions on, clients are told to come again, unless their sender has nothing pending: what
-was accepted is final within seconds, the cores commit instead of checking ever more, and nobody is shut out."""
 
 UNKNOWN_HEIGHT = -1
 
@@ -72,14 +69,19 @@ class Door:
         pool: Pool,
         verify: Verify,
         admitted: Callable[[Admitted], None],
+        level: Callable[[], Level] = lambda: Level.CALM,
     ) -> None:
-        """:param admitted: called with every finished batch."""
+        """
+        :param admitted: called with every finished batch.
+        :param level: which clients are heard; what peers send always is.
+        """
         self._chain_id = chain_id
         self._parameters = parameters
         self._chain = chain
         self._pool = pool
         self._verify = verify
         self._admitted = admitted
+        self._level = level
         self._verifying: set[bytes] = set()
         self._wanted: dict[bytes, int] = {}
         self._kept: dict[bytes, Transaction] = {}
@@ -88,6 +90,11 @@ class Door:
     def kept_count(self) -> int:
         """Bodies that are kept for undecided blocks."""
         return len(self._kept)
+
+    @property
+    def verifying_count(self) -> int:
+        """Transactions whose signatures are being checked."""
+        return len(self._verifying)
 
     def submit(self, token: int, encoded: Sequence[bytes], now_ms: int) -> None:
         """Take what clients sent."""
@@ -154,14 +161,15 @@ class Door:
 
     def _begin(self, token: int | None, peer: str | None, encoded: Sequence[bytes], now_ms: int) -> None:
         batch = _Batch(token, peer, [], [], self._chain.height)
+        level = Level.CALM if token is None else self._level()
         for data in encoded:
             identity: bytes | None = None
             try:
                 item = transaction.decode(data)
                 identity = item.id
                 self._check(item, now_ms)
-                if token is not None and len(self._pool) >= CROWDED and self._pool.holds(item.body.sender):
-                    raise Invalid(Reason.FULL, "the network is busy with what was sent before; send again in a moment")
+                if level is Level.BUSY or (level is Level.CROWDED and self._pool.holds(item.body.sender)):
+                    raise Invalid(Reason.BUSY, "the network is busy with what was sent before; send again in a moment")
             except Invalid as error:
                 batch.results.append(Result(identity, error))
                 continue

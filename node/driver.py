@@ -24,6 +24,7 @@ from node.history import ValidatorHistory
 from node.journal import Journal
 from node.offences import BARRED_SECONDS, OFFENCES, Offences
 from node.pool import Pool
+from node.pressure import Pressure
 from node.proposing import Pace, Proposer
 from node.quota import Quota
 from node.recording import Recorder
@@ -93,7 +94,16 @@ class Driver:
         self.bad_signature_count = 0
         self._offences = Offences()
         self.timers = Timers(parts.clock)
-        self.door = Door(parts.chain_id, parts.parameters, parts.chain, parts.pool, self._verify, self._admitted)
+        self.pressure = Pressure(parts.clock, self.depth)
+        self.door = Door(
+            parts.chain_id,
+            parts.parameters,
+            parts.chain,
+            parts.pool,
+            self._verify,
+            self._admitted,
+            self.pressure.level,
+        )
         self.door.keep(parts.kept_bodies)
         self.delivery = Delivery(
             parts.parameters, parts.chain, self.door, parts.network, self.timers, self._replica.step, self._deliver
@@ -176,6 +186,11 @@ class Driver:
             return 0
         members = [validator.member for validator in validators.validators]
         return self.catch_up.target_height(members, validators.faulty_max)
+
+    def depth(self) -> int:
+        """Transactions that are not final here yet: what stands before one that comes in now."""
+        executing = sum(len(block.entries) for block in self._executing.values())
+        return len(self._parts.pool) + self.door.verifying_count + executing
 
     def waiting(self) -> dict[str, int]:
         """How much of each kind is under way here: nothing, once the network is idle."""
@@ -261,6 +276,7 @@ class Driver:
     def _executed(self, event: seams.Executed) -> None:
         block = self._executing.pop(event.height)
         self._executed_height = event.height
+        self.pressure.executed(len(block.entries))
         outcome = event.outcome
         self._agenda.executed(block.header.timestamp_ms, event.next_due_ms)
         self._parts.quota.executed(event.quota, event.payer_banks)

@@ -12,6 +12,7 @@ from typing import cast
 
 from node.inbox import Inbox
 from node.notices import Notices
+from node.pressure import Level, Pressure
 from node.seams import Admission, Executed
 from node.seams import Submitted as SubmittedEvent
 from rpc.backend import Refused, SubmitResult, Submitted, TransactionStatus, refused
@@ -22,14 +23,16 @@ GATHER_SECONDS = 0.003
 """How long what comes in is gathered."""
 
 GATHER_TRANSACTIONS = 256
-"""With so many the driver is told at once."""
+"""With so many the driver is told at once; and of no more in one turn, about 3 ms, however many one client sends."""
 
 SUBMITTING_MAX = 4_096
 """Transactions between the RPC and the door, about a second's work; beyond it clients are told to come again."""
 
 BEHIND_SECONDS = 0.3
-"""While the door has not looked at what came in so long ago, clients are told to come again. Votes stand in the same
-line as transactions, so this is also how long a flood can hold up a vote at each step."""
+"""While the door has not looked at what came in so long ago, clients are told to come again."""
+
+BEHIND_RETRY_MS = 300
+"""And when: the door will have looked at it by then, or say so again."""
 
 ADMISSION_SECONDS_MAX = 20.0
 """A node that has not looked at a transaction by then says so."""
@@ -44,6 +47,7 @@ NOT_A_VALIDATOR = "not_a_validator"
 class NodeIntake:
     """Implements ``rpc.backend.Intake``.
 
+    :param pressure: the driver's, which says when nobody is heard.
     :param status_of: where a transaction stands that is known already.
     :param finalised: told, for each transaction of an own client, the seconds from its arrival to finality.
     """
@@ -52,6 +56,7 @@ class NodeIntake:
         self,
         inbox: Inbox,
         notices: Notices,
+        pressure: Pressure,
         status_of: Callable[[bytes], Awaitable[TransactionStatus]],
         finalised: Callable[[float], None],
         *,
@@ -59,6 +64,7 @@ class NodeIntake:
     ) -> None:
         self._inbox = inbox
         self._notices = notices
+        self._pressure = pressure
         self._status_of = status_of
         self._finalised = finalised
         self._is_validator = is_validator
@@ -83,9 +89,10 @@ class NodeIntake:
         arrived = time.monotonic()
         oldest = next(iter(self._waiting.values()), arrived)
         if self._submitting_count + len(transactions) > SUBMITTING_MAX or arrived - oldest > BEHIND_SECONDS:
-            return [refused(Reason.FULL, "the node is taking in all that it can; send again in a moment")] * len(
-                transactions
-            )
+            sentence = "the node is taking in all that it can; send again in a moment"
+            return [Refused(Reason.BUSY.value, sentence, None, BEHIND_RETRY_MS)] * len(transactions)
+        if self._pressure.level() is Level.BUSY:  # Told before anything is looked at: it costs next to nothing.
+            return [self._busy(None)] * len(transactions)
         self._submitting_count += len(transactions)
         self._call = call = self._call + 1
         self._waiting[call] = arrived
@@ -98,16 +105,24 @@ class NodeIntake:
         finally:
             self._submitting_count -= len(transactions)
             del self._waiting[call]
-        return [await self._answer(result, arrived) for result in results]
+        return [
+            self._taken_in(result, arrived) if result.refused is None else await self._known_or_refused(result)
+            for result in results
+        ]
 
-    async def _answer(self, result: Admission, arrived: float) -> SubmitResult:
+    def _taken_in(self, result: Admission, arrived: float) -> Submitted:
+        identity = result.transaction_id
+        assert identity is not None
+        self._arrived[identity] = arrived
+        if len(self._arrived) > TIMED_MAX:
+            self._arrived.popitem(last=False)
+        return Submitted(identity, TransactionStatus.PENDING)
+
+    async def _known_or_refused(self, result: Admission) -> SubmitResult:
         identity, refusal = result.transaction_id, result.refused
-        if refusal is None:
-            assert identity is not None
-            self._arrived[identity] = arrived
-            if len(self._arrived) > TIMED_MAX:
-                self._arrived.popitem(last=False)
-            return Submitted(identity, TransactionStatus.PENDING)
+        assert refusal is not None
+        if refusal.reason is Reason.BUSY:
+            return self._busy(identity)
         if refusal.reason is Reason.DUPLICATE and identity is not None:
             try:
                 status = await self._status_of(identity)
@@ -117,16 +132,29 @@ class NodeIntake:
             return Submitted(identity, status if known else TransactionStatus.PENDING)
         return refused(refusal.reason, refusal.detail, identity)
 
-    async def _gather(self, transactions: list[bytes]) -> Sequence[Admission]:
+    def _busy(self, identity: bytes | None) -> Refused:
+        sentence = "more is waiting than the network can finish in time; send again after retry_after_ms"
+        return Refused(Reason.BUSY.value, sentence, identity, self._pressure.retry_after_ms())
+
+    async def _gather(self, transactions: list[bytes]) -> list[Admission]:
+        parts = [
+            self._gather_part(transactions[start : start + GATHER_TRANSACTIONS])
+            for start in range(0, len(transactions), GATHER_TRANSACTIONS)
+        ]
+        return [result for part in parts for result in await part]
+
+    def _gather_part(self, transactions: list[bytes]) -> asyncio.Future[Sequence[Admission]]:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Sequence[Admission]] = loop.create_future()
+        if self._gathered_count + len(transactions) > GATHER_TRANSACTIONS:
+            self._submit()
         self._gathered.append((transactions, future))
         self._gathered_count += len(transactions)
-        if self._gathered_count >= GATHER_TRANSACTIONS:
+        if self._gathered_count == GATHER_TRANSACTIONS:
             self._submit()
         elif self._timer is None:
             self._timer = loop.call_later(GATHER_SECONDS, self._submit)
-        return await future
+        return future
 
     def _submit(self) -> None:
         """Give the driver what was gathered."""

@@ -257,6 +257,7 @@ class Node:
         self.intake = NodeIntake(
             self.inbox,
             self.notices,
+            self.driver.pressure,
             self.queries.status_of,
             self.metrics.finalised,
             is_validator=role is Role.VALIDATOR,

@@ -76,7 +76,9 @@ class Refused:
     detail: str
     """One sentence for a person."""
     transaction_id: bytes | None = None
-    """None where the bytes are no transaction."""
+    """None where the bytes are no transaction, or were not looked at."""
+    retry_after_ms: int | None = None
+    """When the same bytes are worth sending again; None where that is not known."""
 
 
 SubmitResult = Submitted | Refused

@@ -2,8 +2,8 @@
 
 The number says what kind of thing went wrong (EIP-1474; −32700 and −3260x are JSON-RPC's own), ``data.code`` says
 exactly what, for programs: it never changes. ``data.hint`` is a sentence for a person, ``data.retryable`` says whether
-the same request may succeed later. Codes that contracts give are their own and stand under CALL_FAILED or
-TRANSACTION_REJECTED.
+the same request may succeed later, and of a busy node ``data.retry_after_ms`` says when. Codes that contracts give are
+their own and stand under CALL_FAILED or TRANSACTION_REJECTED.
 """
 
 from dataclasses import dataclass
@@ -38,6 +38,10 @@ MESSAGES = {
 """number → message; the first five are worded as in the JSON-RPC 2.0 specification, section 5.1."""
 
 
+RETRY_AFTER_MS = 500
+"""When a busy node is worth asking again where nothing more exact is known."""
+
+
 @dataclass(frozen=True, slots=True)
 class ErrorKind:
     """One row of the table."""
@@ -57,7 +61,6 @@ _OWN = (
     ErrorKind(INVALID_PARAMS, "invalid_params", "rpc.discover gives the parameters of each method."),
     ErrorKind(INTERNAL_ERROR, "internal_error", "The node failed at this request and has logged why."),
     ErrorKind(CALL_FAILED, "call_failed", "The contract refused the call; its own code stands in data.code."),
-    ErrorKind(LIMIT_EXCEEDED, "busy", "The node is serving as many requests as it can; try again.", retryable=True),
     ErrorKind(LIMIT_EXCEEDED, "response_too_large", "The answers of this batch pass the size limit; ask for fewer."),
 )
 
@@ -76,6 +79,9 @@ _REASONS = {
     Reason.STRANGER: ErrorKind(TRANSACTION_REJECTED, "stranger", "The signer is not known to this network."),
     Reason.CONFLICT: ErrorKind(TRANSACTION_REJECTED, "conflict", "It contradicts what is recorded."),
     Reason.FULL: ErrorKind(LIMIT_EXCEEDED, "full", "The pool has no room; send the same bytes later.", retryable=True),
+    Reason.BUSY: ErrorKind(
+        LIMIT_EXCEEDED, "busy", "The node is serving as many requests as it can; try again.", retryable=True
+    ),
     Reason.UNKNOWN: ErrorKind(NOT_FOUND, "unknown", "There is no such thing at this node."),
     Reason.UNAVAILABLE: ErrorKind(
         UNAVAILABLE, "unavailable", "It is not to be had at this node now; try again.", retryable=True
@@ -87,12 +93,14 @@ TABLE: dict[str, ErrorKind] = {kind.code: kind for kind in (*_OWN, *_REASONS.val
 """code → kind, of every code but those that contracts give."""
 
 
-class ErrorData(msgspec.Struct, frozen=True):
+class ErrorData(msgspec.Struct, frozen=True, omit_defaults=True):
     """What every error carries beside number and message."""
 
     code: str
     hint: str
     retryable: bool
+    retry_after_ms: int | None = None
+    """When to ask again, of a node that is busy or full; otherwise left out."""
 
 
 class ErrorAnswer(msgspec.Struct, frozen=True):
@@ -106,25 +114,32 @@ class ErrorAnswer(msgspec.Struct, frozen=True):
 class RpcError(Exception):
     """Answered as an error object; nothing of it is logged."""
 
-    def __init__(self, number: int, code: str, hint: str, *, retryable: bool = False) -> None:
+    def __init__(
+        self, number: int, code: str, hint: str, *, retryable: bool = False, retry_after_ms: int | None = None
+    ) -> None:
         super().__init__(number, code, hint)
         self.number = number
         self.code = code
         self.hint = hint
         self.retryable = retryable
+        self.retry_after_ms = retry_after_ms
 
     def __str__(self) -> str:
         return f"{MESSAGES.get(self.number, self.number)} ({self.code}): {self.hint}"
 
     def answer(self) -> ErrorAnswer:
         """The error object."""
-        return ErrorAnswer(self.number, MESSAGES[self.number], ErrorData(self.code, self.hint, self.retryable))
+        data = ErrorData(self.code, self.hint, self.retryable, self.retry_after_ms)
+        return ErrorAnswer(self.number, MESSAGES[self.number], data)
 
 
 def error(code: str, hint: str = "") -> RpcError:
     """An error of the table, with a more exact hint where there is one."""
     kind = TABLE[code]
-    return RpcError(kind.number, kind.code, hint or kind.hint, retryable=kind.retryable)
+    retry_after_ms = RETRY_AFTER_MS if kind.number == LIMIT_EXCEEDED and kind.retryable else None
+    return RpcError(
+        kind.number, kind.code, hint or kind.hint, retryable=kind.retryable, retry_after_ms=retry_after_ms
+    )
 
 
 def from_invalid(invalid: Invalid) -> RpcError:
@@ -132,11 +147,13 @@ def from_invalid(invalid: Invalid) -> RpcError:
     return error(invalid.reason.value, invalid.detail) if invalid.reason in _REASONS else error("internal_error")
 
 
-def rejected(code: str, detail: str) -> RpcError:
+def rejected(code: str, detail: str, retry_after_ms: int | None = None) -> RpcError:
     """A transaction that was not taken in. Codes outside the table are those that execution would end with."""
     kind = TABLE.get(code)
     if kind is None:
         return RpcError(TRANSACTION_REJECTED, code, detail)
-    # A full pool is no verdict on the transaction.
-    number = LIMIT_EXCEEDED if kind.number == LIMIT_EXCEEDED else TRANSACTION_REJECTED
-    return RpcError(number, code, detail or kind.hint, retryable=kind.retryable)
+    if kind.number != LIMIT_EXCEEDED:
+        return RpcError(TRANSACTION_REJECTED, code, detail or kind.hint, retryable=kind.retryable)
+    # A busy node or a full pool is no verdict on the transaction.
+    after_ms = RETRY_AFTER_MS if retry_after_ms is None else retry_after_ms
+    return RpcError(kind.number, code, detail or kind.hint, retryable=True, retry_after_ms=after_ms)

@@ -263,7 +263,7 @@ def _transaction_methods(methods: Methods) -> list[Method[Any]]:
             parameters.SubmitParameters,
             answers.SubmitAnswer,
             methods.tx_submit,
-            ("malformed", "full"),
+            ("malformed", "full", "busy"),
             rejects=(
                 *("malformed", "too_large", "bad_version", "bad_address", "bad_signature", "wrong_chain"),
                 *("expired", "too_far_ahead", "stranger", "conflict"),
@@ -377,7 +377,7 @@ def _state_methods(methods: Methods) -> list[Method[Any]]:
 
 def _submit_answer(result: SubmitResult) -> answers.SubmitAnswer | RpcError:
     if isinstance(result, Refused):
-        return rejected(result.reason, result.detail)
+        return rejected(result.reason, result.detail, result.retry_after_ms)
     return render.submitted(result)
 
 

@@ -29,6 +29,7 @@ class Reason(StrEnum):
     BAD_KEY_FILE = "bad_key_file"  # a key file or passphrase that can't be used as it is
     BAD_CONFIGURATION = "bad_configuration"  # a configuration file that breaks a rule
     FULL = "full"  # a bounded queue or pool has no room
+    BUSY = "busy"  # more is asked for than can be done in a bounded time
     UNKNOWN = "unknown"  # names something that is not there
     UNAVAILABLE = "unavailable"  # exists, but is not to be had at this node now
     GAP = "gap"  # a cursor points at what is no longer kept

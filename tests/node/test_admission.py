@@ -9,6 +9,7 @@ from node import admission
 from node.admission import Admitted, Door
 from node.chain import Chain
 from node.pool import OVERHEAD_BYTES, Pool, PoolLimits
+from node.pressure import Level
 from scripts.simulation import birth
 from state.errors import Reason
 from state.transaction import Body, Transaction, decode, sign
@@ -25,7 +26,10 @@ class Entrance:
         self.pool = Pool(limits or PoolLimits())
         self.queue: list[tuple[Sequence[Transaction], Callable[[Sequence[bool]], None]]] = []
         self.admitted: list[Admitted] = []
-        self.door = Door(CHAIN_ID, PARAMETERS, self.chain, self.pool, self._verify, self.admitted.append)
+        self.level = Level.CALM
+        self.door = Door(
+            CHAIN_ID, PARAMETERS, self.chain, self.pool, self._verify, self.admitted.append, lambda: self.level
+        )
 
     def verify_all(self) -> None:
         while self.queue:
@@ -173,15 +177,19 @@ def test_two_blocks_may_want_one_body() -> None:
     entrance.door.unwant([GOOD.entry, OTHER.entry])
 
 
-def test_a_crowded_pool_turns_clients_back_but_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crowd_turns_clients_back_but_nobody_out() -> None:
     """Who has something pending waits; who has nothing gets in; peers' gossip always does."""
-    monkeypatch.setattr(admission, "CROWDED", 1)
     second, third = changed(client_id=b"2" * 16), changed(client_id=b"3" * 16)
     stranger = next(item for item in payments(20) if item.body.sender != GOOD.body.sender)
     entrance = Entrance()
     assert entrance.submit(GOOD) == [None]
-    assert entrance.submit(second, stranger) == [Reason.FULL, None]
+    entrance.level = Level.CROWDED
+    assert entrance.submit(second, stranger, GOOD) == [Reason.BUSY, None, Reason.DUPLICATE]
     entrance.receive(third)
     assert third.id in entrance.pool
     entrance.pool.forget([GOOD.id, third.id, stranger.id])
     assert entrance.submit(second) == [None]
+    entrance.level = Level.BUSY
+    assert entrance.submit(stranger, second) == [Reason.BUSY, Reason.DUPLICATE]
+    entrance.receive(third)
+    assert third.id in entrance.pool

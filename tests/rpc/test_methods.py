@@ -34,7 +34,10 @@ UNKNOWN_HASH = "0x" + "ab" * 32
 
 
 def refusal(number: int, message: str, code: str, hint: str, *, retryable: bool = False) -> dict[str, Any]:
-    return {"error": {"code": number, "message": message, "data": {"code": code, "hint": hint, "retryable": retryable}}}
+    data: dict[str, Any] = {"code": code, "hint": hint, "retryable": retryable}
+    if number == -32005 and retryable:
+        data["retry_after_ms"] = 500
+    return {"error": {"code": number, "message": message, "data": data}}
 
 
 def invalid(hint: str) -> dict[str, Any]:
