@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import cast
 
 from contracts.deployed import deploy
-from contracts.kernel import accounts, assets, layout, members
+from contracts.kernel import accounts, assets, layout, members, membership
+from contracts.kernel.entrants import LEI_CHARS, Entrant
 from contracts.kernel.layout import Row
 from contracts.kernel.scope import Scope
 from contracts.language.faults import ContractError
@@ -20,9 +21,6 @@ from state.overlay import Overlay
 from state.parameters import ChainParameters
 from state.policy import Policy
 from state.validators import Validator, ValidatorSet
-
-LEI_CHARS = 20
-"""ISO 17442."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +46,10 @@ class GenesisMember:
     """Ed25519 identity of its node, None for a member without one."""
     grants: tuple[str, ...] = ()
     """Contracts that may debit the member's account: a bank lets ``payments`` pay settlement money."""
+    root_certificate: bytes = b""
+    """DER, self-signed by the node key; empty for a member without a node, as are host and port."""
+    host: str = ""
+    port: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,30 +108,28 @@ def validators_of(genesis: GenesisState) -> ValidatorSet:
 def _write_member(scope: Scope, member: GenesisMember) -> None:
     if layout.NAME.fullmatch(member.id) is None:
         raise Invalid(Reason.BAD_GENESIS, f"{member.id!r}: a member's id is a-z, 0-9 and _, at most 32 letters")
-    key = layout.member_key(member.id)
-    if scope.overlay.get(key) is not None:
+    if scope.overlay.get(layout.member_key(member.id)) is not None:
         raise Invalid(Reason.BAD_GENESIS, f"two members have the id {member.id}")
     if member.role not in members.ROLES:
         raise Invalid(Reason.BAD_GENESIS, f"{member.id}: a role is one of {', '.join(members.ROLES)}")
     if len(member.lei) != LEI_CHARS or not (member.lei.isascii() and member.lei.isalnum()):
         raise Invalid(Reason.BAD_GENESIS, f"{member.id}: an LEI has {LEI_CHARS} letters and digits")
-    address = accounts.create(scope, member.policy, member.salt, member.id)
-    account = scope.account(address)
-    scope.overlay.put(layout.account_key(address), (*account[:3], account[3] | layout.MEMBERS_OWN, None))
-    scope.overlay.put(
-        key,
-        (
+    membership.enrol(
+        scope,
+        Entrant(
+            member.id,
             member.legal_name,
             member.lei,
             member.jurisdiction,
             member.role,
-            address,
+            member.policy,
+            member.salt,
             member.vote_key,
             member.node_key,
+            (member.root_certificate, member.host, member.port) if member.host else None,
+            member.grants,
         ),
     )
-    if member.role == members.REGULATOR:
-        members.add_regulator(scope.overlay, member.id, member.jurisdiction)
 
 
 def _write_settlement(scope: Scope, currency: str, agent: str) -> None:

@@ -28,4 +28,7 @@ def _member(member: Member) -> GenesisMember:
         vote_key=member.vote_key,
         node_key=member.node_key,
         grants=member.grants,
+        root_certificate=member.root_certificate,
+        host=member.host,
+        port=member.port,
     )

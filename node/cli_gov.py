@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from contracts.kernel.votes import SUBJECTS
+from contracts.kernel.subjects import SUBJECTS
 from node.cli_settings import Settings, columns, command, example, rows
 from node.cli_wallet import send_call, signing_options
 from rpc.client import SyncClient

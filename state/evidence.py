@@ -45,14 +45,21 @@ class Evidence:
         index = validators.index_of(self.vote_key)
         if index is None:
             raise Invalid(Reason.STRANGER, "the key is not one of a validator of that height")
+        if {self.first.signer, self.second.signer} != {index}:
+            raise Invalid(Reason.BAD_PROOF, "both votes are of the validator that is named")
+        self.check_votes(chain_id, verify)
+        return validators.validators[index].member
+
+    def check_votes(self, chain_id: bytes, verify: Verify) -> None:
+        """Whether the key has signed both votes, and no correct validator does. (Its index in a set is not signed.)
+
+        :raises Invalid: BAD_PROOF or BAD_SIGNATURE.
+        """
         if not contradict(self.first.vote, self.second.vote):
             raise Invalid(Reason.BAD_PROOF, "a correct validator may sign both votes")
         for signed in (self.first, self.second):
-            if signed.signer != index:
-                raise Invalid(Reason.BAD_PROOF, "both votes are of the validator that is named")
             if not verify(self.vote_key, signing_payload(signed.vote, chain_id), signed.signature):
                 raise Invalid(Reason.BAD_SIGNATURE, "a vote's signature does not match")
-        return validators.validators[index].member
 
     def encode(self) -> bytes:
         """Canonical bytes: the same pair of votes, seen in either order, gives the same bytes."""

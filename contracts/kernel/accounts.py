@@ -50,11 +50,16 @@ def policy_of(keys: Sequence[tuple[bytes, int]], threshold: int) -> Policy:
 
 def create(scope: Scope, policy: Policy, salt: bytes, bank: str) -> str:
     """Write a new account under a policy. :raises ContractError: bad_policy or account_exists."""
-    if len(salt) != SALT_BYTES:
-        refuse("bad_policy", f"a salt has {SALT_BYTES} bytes")
-    address = account_address(scope.prefix, policy.encode(), salt)
+    address = address_of(scope, policy, salt)
     _write(scope, address, (bank, (policy.keys, policy.threshold), "", 0, None))
     return address
+
+
+def address_of(scope: Scope, policy: Policy, salt: bytes) -> str:
+    """The address that policy and salt give. :raises ContractError: bad_policy."""
+    if len(salt) != SALT_BYTES:
+        refuse("bad_policy", f"a salt has {SALT_BYTES} bytes")
+    return account_address(scope.prefix, policy.encode(), salt)
 
 
 def create_for_contract(scope: Scope, contract: str) -> str:

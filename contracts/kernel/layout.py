@@ -7,7 +7,10 @@ is the canonical encoding of one list. In memory a value is a tuple (``…Row``)
     parameters                           [[name, value], …]
     chain                                [chain id]
     validators                           [[first height, [[member, vote key], …]], …]   ascending, in force or ahead
+    members                              [height of the last change, [member id, …]]   ascending, former ones too
     member/<id>                          [legal name, LEI, jurisdiction, role, address, vote key?, node key?]
+    node/<id>                            [root certificate, host, port]   where a member's node is
+    key/<public key in hex>              [member id, purpose]   whose node or vote key it is or was, for ever
     settlement/<currency>                [agent's member id]
     account/<address>                    [bank's member id, policy?, contract's name, flags,
                                           [level, expires ms, jurisdiction, risk class]?]   of a verified identity
@@ -20,7 +23,8 @@ is the canonical encoding of one list. In memory a value is a tuple (``…Row``)
     tariff                               [currency, base, per million units of fuel, quota]   absent: no fee, no quota
     motions                              [[motion, member id, expires ms], …]   open ones, oldest first
     motion/<motion>                      [subject, [text, …], [number, …], member id, expires ms, status,
-                                          [[member id, agrees], …]]
+                                          [[member id, agrees], …]]   a document stands there by its digest
+    document/<motion>                    [text]              the document of a motion, while that is open
     regulators                           [[member id, jurisdiction], …]   ascending by id; absent where there are none
     identity/<address>                   [bank's member id, status, level, expires ms, jurisdiction, risk class,
                                           record, version, whose word the status is]
@@ -92,6 +96,8 @@ AccountRow: TypeAlias = tuple[str, "PolicyRow | None", str, int, StandingRow | N
 what a verified identity comes to: a posting reads this row anyway, and then needs no other to judge a party."""
 PolicyRow: TypeAlias = tuple[tuple[tuple[int, bytes, int], ...], int]
 MemberRow: TypeAlias = tuple[str, str, str, str, str, bytes | None, bytes | None]
+NodeRow: TypeAlias = tuple[bytes, str, int]
+"""Root certificate (DER, self-signed by the node key), host, port."""
 AssetRow: TypeAlias = tuple[str, str, str, int, int, int]
 """Issuer's member id, kind, currency, decimals, flags, level of verification that its parties have at least."""
 TermsRow: TypeAlias = tuple[int, bytes, int, str, int, int, int, bytes]
@@ -182,6 +188,7 @@ ASSET_UNDER_ORDER, LIMITED, JURISDICTIONS, HAS_TERMS = 1, 2, 4, 8
 ``jurisdictions/<asset>``, and one ``terms/<asset>``."""
 
 PARAMETERS = b"parameters"
+MEMBERS = b"members"
 CHAIN = b"chain"
 TARIFF = b"tariff"
 MOTIONS = b"motions"
@@ -197,6 +204,14 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 def member_key(member: str) -> bytes:
     return b"member/" + member.encode()
+
+
+def node_key(member: str) -> bytes:
+    return b"node/" + member.encode()
+
+
+def key_key(public: bytes) -> bytes:
+    return b"key/" + public.hex().encode()
 
 
 def settlement_key(currency: str) -> bytes:
@@ -245,6 +260,10 @@ def sponsor_key(address: str) -> bytes:
 
 def motion_key(motion: str) -> bytes:
     return b"motion/" + motion.encode()
+
+
+def document_key(motion: str) -> bytes:
+    return b"document/" + motion.encode()
 
 
 def asset_key(asset: str) -> bytes:

@@ -1,8 +1,8 @@
 """Members: the banks, settlement agents, regulators and courts of the network, and the validators among them.
 
-Members are registered at genesis. A member is known by a short id; it has an account under its own policy, a key
-for its node, and, if it votes, a vote key. The validator set is state: a change made at height h is in force from
-h + L, so that V(h + L) is known to all when h has executed.
+A member is known by a short id; it has an account under its own policy, a key for its node, and, if it votes, a vote
+key. Members are registered at genesis, and join, change and leave by vote (``membership``). The validator set is
+state: a change made at height h is in force from h + L, so that V(h + L) is known to all when h has executed.
 """
 
 from typing import cast
@@ -16,6 +16,9 @@ from state.validators import Validator, ValidatorSet
 
 BANK, AGENT, REGULATOR, COURT = "bank", "settlement_agent", "regulator", "court"
 ROLES = (BANK, AGENT, REGULATOR, COURT)
+
+FORMER = "former"
+"""The role of one who has left: its account is under its keys, its money is what it was, and it is no member."""
 
 OFFICIALS = (REGULATOR, COURT)
 """Who gives orders (``orders``) and caps limits (``limit_rules``)."""
@@ -65,11 +68,53 @@ def add_regulator(overlay: Overlay[Row], regulator: str, jurisdiction: str) -> N
     overlay.put(layout.REGULATORS, tuple(sorted((*listed, (regulator, jurisdiction)))))
 
 
+def withdraw_regulator(overlay: Overlay[Row], regulator: str) -> None:
+    """Take a member off the list of regulators; one without any is absent."""
+    listed = cast("tuple[tuple[str, str], ...]", overlay.get(layout.REGULATORS) or ())
+    kept = tuple(entry for entry in listed if entry[0] != regulator)
+    if kept:
+        overlay.put(layout.REGULATORS, kept)
+    else:
+        overlay.delete(layout.REGULATORS)
+
+
+def listed(overlay: Overlay[Row]) -> tuple[str, ...]:
+    """Ids of all members, former ones among them, ascending."""
+    row = overlay.get(layout.MEMBERS)
+    return () if row is None else cast("tuple[int, tuple[str, ...]]", row)[1]
+
+
+def list_member(overlay: Overlay[Row], identity: str) -> None:
+    """Add an id to the list."""
+    height, known = cast("tuple[int, tuple[str, ...]]", overlay.get(layout.MEMBERS) or (0, ()))
+    overlay.put(layout.MEMBERS, (height, tuple(sorted((*known, identity)))))
+
+
+def changed(overlay: Overlay[Row], height: int) -> None:
+    """Note that a member's row has changed at that height."""
+    overlay.put(layout.MEMBERS, (height, listed(overlay)))
+
+
+def changed_height(overlay: Overlay[Row], height: int) -> int:
+    """The newest height, up to ``height``, at which members' rows or the set in force have changed."""
+    row = cast("tuple[int, tuple[str, ...]] | None", overlay.get(layout.MEMBERS))
+    schedule = cast(Schedule, overlay.get(layout.VALIDATORS))
+    begun = max((first for first, _ in schedule if first <= height), default=FROM_GENESIS)
+    return max(0 if row is None else row[0], begun)
+
+
 def validators_at(overlay: Overlay[Row], height: int) -> ValidatorSet | None:
     """V(height), as far as it is known: the last set that starts at or before that height. None: forgotten."""
     schedule = cast(Schedule, overlay.get(layout.VALIDATORS))
     begun = [validators for first, validators in schedule if first <= height]
     return ValidatorSet(tuple(Validator(name, vote_key) for name, vote_key in begun[-1])) if begun else None
+
+
+def validating(overlay: Overlay[Row], height: int) -> frozenset[str]:
+    """Ids of members in V(height) or in a later set that is known."""
+    schedule = cast(Schedule, overlay.get(layout.VALIDATORS))
+    begun = max((first for first, _ in schedule if first <= height), default=FROM_GENESIS)
+    return frozenset(name for first, validators in schedule if first >= begun for name, _ in validators)
 
 
 def schedule_validators(overlay: Overlay[Row], first_height: int, validators: ValidatorSet, height: int) -> None:

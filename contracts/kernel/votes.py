@@ -4,21 +4,20 @@ Every member that validates has one vote, cast by its own account. A motion pass
 members that validate at that height agree, and takes effect in the transaction of the last vote; it is rejected as
 soon as it can't pass any more, and expires by block time. Votes of members that validate no longer don't count.
 
-What can be moved is one table, SUBJECTS: each names its arguments (texts and whole numbers), says which are possible
-at all, and carries the decision out.
+What can be moved is one table, ``subjects.SUBJECTS``. A long text, a document, stands in the motion by its digest; it
+is kept beside it while the motion is open, and for ever in the transaction that moved it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Final, cast
 
-from contracts.kernel import fees, layout, members, pauses
+from contracts.kernel import layout, members
 from contracts.kernel.codes import refuse
-from contracts.kernel.currencies import DECIMALS
 from contracts.kernel.layout import EXPIRED, OPEN, MotionRow, Row
-from contracts.kernel.parameters import parameter
 from contracts.kernel.scope import Scope
+from contracts.kernel.subjects import SUBJECTS, Subject
 from state.codec import INT_MAX
+from state.digest import source_digest
 
 PASSED, REJECTED = "passed", "rejected"
 """Statuses beside ``open`` and ``expired``; all but ``open`` are final."""
@@ -30,29 +29,18 @@ LIFE_MS_MAX = 30 * 86_400_000
 """How far ahead a motion's expiry may lie."""
 
 TEXT_CHARS_MAX = 256
-FEE_MAX = 10**15
-"""Most a base, or a million units of fuel, may cost, minor units: products stay far below 2^63."""
+
+DOCUMENT_BYTES_MAX = 64 * 1024
+"""Longest document: a contract's source."""
+
+FUEL_PER_BYTE: Final = 8
+"""For each byte of a document: it is kept, hashed and read again."""
 
 FUEL_PER_EXPIRY = 2_000
 """For each expired motion that is cleared away on the way."""
 
-Arguments = tuple[tuple[str, ...], tuple[int, ...]]
 Listed = tuple[tuple[str, str, int], ...]
 """(Motion, member, expires ms), oldest first."""
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """One kind of decision."""
-
-    texts: tuple[str, ...]
-    """Names of its texts."""
-    numbers: tuple[str, ...]
-    """Names of its numbers."""
-    check: Callable[[Scope, Arguments], None]
-    """Refuses what can't be decided. Raises ContractError."""
-    apply: Callable[[Scope, Arguments], None]
-    """Carries the decision out. Raises ContractError."""
 
 
 def move(scope: Scope, subject: str, texts: Sequence[str], numbers: Sequence[int], expires_ms: int) -> str:
@@ -64,17 +52,18 @@ def move(scope: Scope, subject: str, texts: Sequence[str], numbers: Sequence[int
     known = SUBJECTS.get(subject)
     if known is None:
         refuse("bad_motion", f"no subject is named {subject[:32]}: there are {', '.join(SUBJECTS)}")
-    if len(texts) != len(known.texts) or len(numbers) != len(known.numbers):
-        takes = ", ".join((*known.texts, *known.numbers))
-        refuse("bad_motion", f"{subject} takes {takes}: {len(known.texts)} texts and {len(known.numbers)} numbers")
-    if not all(len(text) <= TEXT_CHARS_MAX for text in texts):
+    names = (*known.texts, *([known.document] if known.document else []))
+    if len(texts) != len(names) or len(numbers) != len(known.numbers):
+        takes = ", ".join((*names, *known.numbers))
+        refuse("bad_motion", f"{subject} takes {takes}: {len(names)} texts and {len(known.numbers)} numbers")
+    if not all(len(text) <= TEXT_CHARS_MAX for text in texts[: len(known.texts)]):
         refuse("bad_motion", f"a motion's texts have at most {TEXT_CHARS_MAX} letters")
     if not all(type(number) is int and 0 <= number <= INT_MAX for number in numbers):
         refuse("bad_motion", "a motion's numbers lie from 0 to 2^63 - 1")
     if type(expires_ms) is not int or not scope.time_ms < expires_ms <= scope.time_ms + LIFE_MS_MAX:
         refuse("bad_motion", "a motion expires after the block's time, within 30 days")
-    arguments = tuple(texts), tuple(numbers)
-    known.check(scope, arguments)
+    listed_texts = _filed(scope, known, texts)
+    known.check(scope, (tuple(texts), tuple(numbers)))
     listed = _without_expired(scope)
     if sum(mover == member for _, mover, _ in listed) >= OPEN_MAX:
         refuse("too_many_motions", f"{member} has {OPEN_MAX} open motions")
@@ -85,12 +74,14 @@ def move(scope: Scope, subject: str, texts: Sequence[str], numbers: Sequence[int
         ("motion", motion),
         ("member", member),
         ("subject", subject),
-        ("texts", list(texts)),
+        ("texts", list(listed_texts)),
         ("numbers", list(numbers)),
         ("expires_ms", expires_ms),
     )
     scope.overlay.put(layout.MOTIONS, cast(Row, (*listed, (motion, member, expires_ms))))
-    _count(scope, motion, (subject, *arguments, member, expires_ms, OPEN, ((member, True),)))
+    if known.document:
+        scope.overlay.put(layout.document_key(motion), (texts[-1],))
+    _count(scope, motion, (subject, listed_texts, tuple(numbers), member, expires_ms, OPEN, ((member, True),)))
     return motion
 
 
@@ -135,9 +126,40 @@ def _count(scope: Scope, motion: str, row: MotionRow) -> str:
         return status
     _write_listed(scope, tuple(entry for entry in _listed(scope) if entry[0] != motion))
     scope.emit("decided", ("motion", motion), ("subject", row[0]), ("status", status))
+    subject = SUBJECTS[row[0]]
+    texts = _texts(scope, motion, subject, row[1])
+    _forget_document(scope, motion)
     if status == PASSED:
-        SUBJECTS[row[0]].apply(scope, (row[1], row[2]))
+        subject.apply(scope, (texts, row[2]))
     return status
+
+
+def _filed(scope: Scope, subject: Subject, texts: Sequence[str]) -> tuple[str, ...]:
+    """A motion's texts as it keeps them: a document by its digest. :raises ContractError: bad_motion."""
+    if not subject.document:
+        return tuple(texts)
+    document = texts[-1].encode()
+    if len(document) > DOCUMENT_BYTES_MAX:
+        refuse("bad_motion", f"a document has at most {DOCUMENT_BYTES_MAX} bytes")
+    scope.meter.charge(FUEL_PER_BYTE * len(document))
+    return (*texts[:-1], "0x" + source_digest(document).hex())
+
+
+def _texts(scope: Scope, motion: str, subject: Subject, texts: tuple[str, ...]) -> tuple[str, ...]:
+    """A motion's texts as they were moved."""
+    if not subject.document:
+        return texts
+    row = scope.overlay.get(layout.document_key(motion))
+    assert row is not None, "an open motion has its document"
+    document = cast(str, row[0])
+    scope.meter.charge(FUEL_PER_BYTE * len(document))
+    return (*texts[:-1], document)
+
+
+def _forget_document(scope: Scope, motion: str) -> None:
+    key = layout.document_key(motion)
+    if scope.overlay.get(key) is not None:
+        scope.overlay.delete(key)
 
 
 def _voter(scope: Scope) -> str:
@@ -191,54 +213,5 @@ def _without_expired(scope: Scope) -> Listed:
             scope.meter.charge(FUEL_PER_EXPIRY)
             row = _row(scope, motion)
             _write(scope, motion, (*row[:5], EXPIRED, row[6]))
+            _forget_document(scope, motion)
     return tuple(kept)
-
-
-# ------------------------------------------------------------------------------------------------------ subjects
-
-
-def _check_fee(scope: Scope, arguments: Arguments) -> None:
-    (currency,), (base, per_million) = arguments
-    if currency not in DECIMALS:
-        refuse("unknown_currency", f"{currency[:16]} is not a currency of ISO 4217")
-    if base > FEE_MAX or per_million > FEE_MAX:
-        refuse("bad_motion", f"a fee is at most {FEE_MAX} minor units")
-
-
-def _set_fee(scope: Scope, arguments: Arguments) -> None:
-    (currency,), (base, per_million) = arguments
-    now = fees.tariff(scope.overlay)
-    fees.set_tariff(scope.overlay, (currency, base, per_million, 0 if now is None else now[3]))
-    scope.emit("fee_set", ("currency", currency), ("base", base), ("per_million", per_million))
-
-
-def _check_quota(scope: Scope, arguments: Arguments) -> None:
-    (quota,) = arguments[1]
-    least = parameter(scope, "transaction_fuel_max")
-    if 0 < quota < least:
-        refuse("bad_motion", f"a quota lets the largest transaction through: it is at least {least}, or 0 for none")
-
-
-def _set_quota(scope: Scope, arguments: Arguments) -> None:
-    (quota,) = arguments[1]
-    now = fees.tariff(scope.overlay)
-    fees.set_tariff(scope.overlay, ("", 0, 0, quota) if now is None else (*now[:3], quota))
-    scope.emit("quota_set", ("quota", quota))
-
-
-def _check_resume(scope: Scope, arguments: Arguments) -> None:
-    ((contract,), _) = arguments
-    if not pauses.is_paused(scope.overlay, contract):
-        refuse("not_paused", f"no contract named {contract[:64]} is paused")
-
-
-def _resume(scope: Scope, arguments: Arguments) -> None:
-    pauses.resume(scope, arguments[0][0])
-
-
-SUBJECTS: Final[Mapping[str, Subject]] = {
-    "fee": Subject(("currency",), ("base", "per_million"), _check_fee, _set_fee),
-    "quota": Subject((), ("fuel",), _check_quota, _set_quota),
-    "resume": Subject(("contract",), (), _check_resume, _resume),
-}
-"""What can be moved, by name. Rows never change meaning once a chain has used them."""

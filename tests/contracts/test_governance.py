@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from contracts.genesis_state import GenesisMember, GenesisState
-from contracts.kernel import fees, freezes, layout, ledger, pauses, votes
+from contracts.kernel import fees, freezes, layout, ledger, pauses, subjects, votes
 from contracts.kernel.layout import TariffRow
 from contracts.records import decode_row
 from state.codec import INT_MAX, Value
@@ -124,7 +124,7 @@ def test_what_two_thirds_are(count: int, votes_for: int, votes_against: int, sta
         ("alpine", ("propose", ["fee", ["USD"], [1], 1_700_000_100_000]), "bad_motion"),
         ("alpine", ("propose", ["fee", [], [1, 1], 1_700_000_100_000]), "bad_motion"),
         ("alpine", ("propose", ["fee", ["USD"], [-1, 1], 1_700_000_100_000]), "bad_motion"),
-        ("alpine", ("propose", ["fee", ["USD"], [1, votes.FEE_MAX + 1], 1_700_000_100_000]), "bad_motion"),
+        ("alpine", ("propose", ["fee", ["USD"], [1, subjects.FEE_MAX + 1], 1_700_000_100_000]), "bad_motion"),
         ("alpine", ("propose", ["quota", [], [1], 1_700_000_100_000]), "bad_motion"),
         ("alpine", ("propose", ["quota", [], [(2**100).to_bytes(33, "big")], 1_700_000_100_000]), "bad_motion"),
         ("alpine", ("propose", ["quota", [], [0], (2**100).to_bytes(33, "big")]), "bad_motion"),
@@ -398,7 +398,7 @@ def test_a_dry_run_says_what_the_fee_would_be(chain: Chain) -> None:
 
 
 def test_fees_never_pass_an_integer() -> None:
-    row: TariffRow = ("USD", votes.FEE_MAX, votes.FEE_MAX, 0)
+    row: TariffRow = ("USD", subjects.FEE_MAX, subjects.FEE_MAX, 0)
     assert fees.cost(row, PARAMETERS.transaction_fuel_max) <= INT_MAX
     assert fees.cost(("USD", 0, 1, 0), 1) == 1
     assert fees.cost(("USD", 0, 1, 0), 0) == 0
