@@ -98,7 +98,8 @@ class Node:
         """
         self._refuse_after_halt()
         genesis, settings = self._opening.genesis, self._settings
-        self.chain = Chain(Database.open(self._home.chain, create=True), self._home.anchor)
+        # Bodies are keys, digests and signatures, which hardly shrink: 8.5 µs of merging a transaction, 2.5 without.
+        self.chain = Chain(Database.open(self._home.chain, create=True, compress=False), self._home.anchor)
         self._closing.callback(self.chain.close)
         recovered = records.read(journal_file.recover(self._home.journal))
         lag = genesis.parameters.execution_lag

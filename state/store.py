@@ -50,11 +50,12 @@ class Database:
         self._failure: StorageFailure | None = None
 
     @classmethod
-    def open(cls, path: Path, *, create: bool = False) -> "Database":
+    def open(cls, path: Path, *, create: bool = False, compress: bool = True) -> "Database":
         """Open the database at ``path``; with ``create`` make it if there is none yet.
 
         A directory with tables or a log but no CURRENT file is a damaged database, never a place for a new one.
 
+        :param compress: what is written from now on; tables of both kinds live side by side.
         :raises StorageFailure: missing, damaged, locked by another process, or the disk refused.
         """
         try:
@@ -71,7 +72,7 @@ class Database:
                 bloom_filter_bits=BLOOM_BITS,
                 # Digests barely shrink, but only blocks that were uncompressed are cached: without compression
                 # LevelDB verifies the mapped block again at every read (measured: 45 µs a bucket instead of 20).
-                compression="snappy",
+                compression="snappy" if compress else None,
             )
         except (plyvel.Error, OSError) as error:
             raise _failure(path, "open", error) from error
