@@ -4,6 +4,8 @@ Events change what is known; ``advance`` then does whatever has become possible,
 changes nothing, so every handler may simply be followed by it.
 """
 
+from dataclasses import replace
+
 from consensus import view_changes
 from consensus.events import ProposalReady, ProposalWanted, Signed, Timer, TimerKind, Validation
 from consensus.messages import (
@@ -216,6 +218,14 @@ class Height:
         """The height is decided."""
         self._stop_timer()
 
+    def receive_parent_commit(self, signer: int, signature: bytes) -> None:
+        """A checked COMMIT for the parent that came after its decision: this node's own proposal shall carry it."""
+        self._parent.signatures[signer] = signature
+        if self._now.wanted is not None:
+            self._now.wanted = self._outbox.proposal = replace(
+                self._now.wanted, parent_certificate=self._parent_certificate()
+            )
+
     # --- what follows --------------------------------------------------------------------------------------------
 
     def advance(self, conditions: Conditions) -> None:
@@ -265,7 +275,7 @@ class Height:
             height=self.number,
             view=self.view,
             parent=parent.digest,
-            parent_certificate=parent.certificate,
+            parent_certificate=self._parent_certificate(),
             parent_timestamp_ms=parent.timestamp_ms,
             validators_digest=self._validators_digest,
             proposer=key,
@@ -376,6 +386,17 @@ class Height:
         self._now.proposed = Proposed(block, acceptable)
         if not acceptable:
             raise Invalid(Reason.BAD_BLOCK, "a fresh block's time is too far from this clock: no PREPARE for it")
+
+    def _parent_certificate(self) -> Certificate | None:
+        """The parent's certificate for a proposal: with the COMMITs of those that it may bring back from the bench."""
+        parent, awaited = self._parent, self.rotation.awaited()
+        if parent.certificate is None or parent.validators is None or not awaited:
+            return parent.certificate
+        signatures = dict(parent.certificate.signatures)
+        for signer, signature in parent.signatures.items():
+            if parent.validators.validators[signer].member in awaited:
+                signatures.setdefault(signer, signature)
+        return Certificate(parent.certificate.vote, tuple(sorted(signatures.items())))
 
     def _check(self, block: Block) -> None:
         check_block(

@@ -35,7 +35,7 @@ from state.digest import NO_DIGEST
 from state.errors import Invalid, Reason
 from state.evidence import Verify
 from state.validators import ValidatorSet
-from state.votes import Checkpoint, Commit, Prepare, SignedVote
+from state.votes import Checkpoint, Commit, Prepare, SignedVote, signing_payload
 
 RESEND_MS = 200
 """How often what may have been lost is sent again: twice within the shortest view timeout."""
@@ -201,6 +201,19 @@ class Replica:
                 member = validators.validators[message.signer].member
                 if member == peer:
                     self._newest.note(member, signed_vote_of(message))
+                if isinstance(late, Commit):
+                    self._guard(peer, lambda: self._take_late_commit(late, message, validators))
+
+    def _take_late_commit(self, vote: Commit, message: SignedMessage, validators: ValidatorSet) -> None:
+        """It is of no use, but to bring its signer back from the bench. :raises Invalid: BAD_SIGNATURE."""
+        current, decided, key = self._height, self._decided, validators.validators[message.signer]
+        if current is None or decided is None or vote != decided.certificate.vote:
+            return
+        if message.signer in self._decided_signatures or key.member not in current.rotation.awaited():
+            return
+        if not self._verify(key.vote_key, signing_payload(vote, self._identity.chain_id), message.signature):
+            raise Invalid(Reason.BAD_SIGNATURE, f"the signature of validator {message.signer} does not match")
+        current.receive_parent_commit(message.signer, message.signature)
 
     def _keep(self, event: Received) -> None:
         """Keep one message of each peer and kind for the next height; further ones show that this node is behind."""

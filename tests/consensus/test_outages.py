@@ -1,7 +1,7 @@
 """Named runs: what has stopped other networks for hours, or let one node drive them."""
 
 from consensus import events
-from consensus.messages import ViewChangeMessage
+from consensus.messages import Message, ViewChangeMessage
 from state.parameters import ChainParameters
 from state.votes import Commit, Prepare, SignedVote, ViewChange, signing_payload
 from tests.consensus.network import CHAIN_ID, GENESIS_MS, Network, key_of
@@ -78,14 +78,75 @@ def test_one_liar_with_huge_views_drives_nobody() -> None:
     assert sum(view > 0 for view in views) <= 1, "only d's own turn fails"
 
 
+def views_of(network: Network) -> list[int]:
+    """The view that each height was decided in."""
+    return [item.certificate.vote.view for item in network.banks["a"].disk.chain]  # type: ignore[union-attr]
+
+
 def test_a_dead_bank_costs_almost_nothing() -> None:
+    """One view change, for as long as it is away. It is back, and leads, as soon as it votes again."""
     network = Network("abcd")
     network.start("abc")
-    for number in range(30):
+    for number in range(150):
         decided_after(network, f"{number}")
-    views = [item.certificate.vote.view for item in network.banks["a"].disk.chain]  # type: ignore[union-attr]
-    assert len(views) == 30
-    assert sum(view > 0 for view in views) == 1
+    assert [height for height, view in enumerate(views_of(network), 1) if view] == [3]
+    network.start("d")
+    network.run(network.now_ms + 20_000)
+    for number in range(150, 160):
+        decided_after(network, f"{number}")
+    proposers = {item.block.header.proposer for item in network.banks["a"].disk.chain[150:]}
+    assert key_of("d").public in proposers
+    assert sum(view > 0 for view in views_of(network)) == 1
+
+
+def far_bank(network: Network) -> None:
+    """Links of d take 60 ms each way, the others' 10: a certificate is complete before d's COMMIT can be there."""
+    link = [""]
+
+    def note(sender: str, to: str, message: Message) -> bool:
+        link[0] = sender + to
+        return False
+
+    network.drop = note
+    network.delay_ms = lambda: 60 if "d" in link[0] else 10
+
+
+def test_a_far_bank_is_brought_back_by_its_late_commit() -> None:
+    """When nothing waits for the next block, its COMMIT still comes in time for the next proposal, and only then is a
+    certificate larger than a quorum."""
+    network = Network("abcd")
+    far_bank(network)
+    network.start("abc")
+    for number in range(10):
+        decided_after(network, f"{number}")
+    network.start("d")
+    for number in range(10, 80):
+        decided_after(network, f"{number}")
+        network.run(network.now_ms + 200)
+    headers = [item.block.header for item in network.banks["a"].disk.chain]
+    sizes = [len(header.parent_certificate.signatures) for header in headers[1:] if header.parent_certificate]
+    assert [height for height, size in enumerate(sizes, 2) if size == 4] == [66]
+    led = [header.height for header in headers if header.proposer == key_of("d").public]
+    assert 67 <= led[0] <= 71
+    assert sum(view > 0 for view in views_of(network)) == 1
+
+
+def test_a_forged_late_commit_comes_into_no_proposal() -> None:
+    network = Network("abcd")
+    network.start("abc")
+    for number in range(65):
+        decided_after(network, f"{number}")
+    decided = network.banks["a"].disk.chain[-1]
+    assert decided.block.height == 65
+    vote = decided.certificate.vote
+    for name in "abc":
+        forged = SignedVote(vote, 3, bytes(64))
+        network.step(network.banks[name], events.Received(forged, "c", GENESIS_MS + network.now_ms))
+    assert all("does not match" in network.banks[name].rejected[-1] for name in "abc")
+    decided_after(network, "65")
+    certificate = network.banks["a"].disk.chain[-1].block.header.parent_certificate
+    assert certificate is not None
+    assert [signer for signer, _ in certificate.signatures] == [0, 1, 2]
 
 
 def test_a_clock_a_day_off_harms_only_its_owner() -> None:
