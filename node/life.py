@@ -35,6 +35,7 @@ from node.proposing import Pace
 from node.queries import NodeQueries, Sources
 from node.quota import Quota
 from node.readings import readings
+from node.recording import JOURNAL_HEIGHTS_MAX
 from node.records import Recovered
 from node.reporting import Reporter
 from node.runtime import AsyncClock, InlineVerifier, PeerLinks, open_journal, standing
@@ -142,6 +143,8 @@ class Node:
                 pace=Pace(settings.node.pace_ms, settings.node.heartbeat_ms),
             )
         )
+        if len(recovered.certificates) > JOURNAL_HEIGHTS_MAX:  # Short lives in a row would add theirs up.
+            self.driver.recorder.compact()
         await self._serve()
         self.driver.start()
         self.inbox.open(self.driver.handle)

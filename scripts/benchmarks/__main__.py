@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts.benchmarks import chart, contracts, kernel, network, report
+from scripts.benchmarks import chart, contracts, kernel, network, report, sync
 from scripts.benchmarks.progress import Progress
 from state.errors import Invalid
 
@@ -23,6 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _add_network(parts)
     _add(parts, "contracts", "the price of each construct, a transfer", lambda _, say: contracts.measure(say))
     _add(parts, "kernel", "postings a second, the cost of checks, look-ups", lambda _, say: kernel.measure(say))
+    _add_sync(parts)
     chosen = parser.parse_args(arguments)
     try:
         other = None if chosen.compare is None else json.loads(chosen.compare.read_text())
@@ -82,6 +83,20 @@ def _network(chosen: argparse.Namespace, progress: Progress) -> Figures:
     if len(chosen.validators) > 1:
         return network.sizes(plan, chosen.validators, progress)
     return network.run(plan, progress)
+
+
+def _add_sync(parts: Any) -> None:
+    part = _add(parts, "sync", "how fast a new node fetches, checks and replays a chain", _sync)
+    part.add_argument("--blocks", type=int, metavar="N", help="full blocks in the chain (default 100)")
+    part.add_argument("--payments", type=int, default=500, metavar="N", help="in each of those (default 500)")
+    part.add_argument("--verification-workers", type=int, default=0, metavar="N", help="the nodes' setting (default 0)")
+
+
+def _sync(chosen: argparse.Namespace, progress: Progress) -> Figures:
+    shapes: Sequence[sync.Shape] = sync.SHAPES
+    if chosen.blocks is not None:
+        shapes = (sync.Shape("blocks", chosen.blocks, chosen.payments),)
+    return sync.run(sync.Plan(shapes=shapes, verification_workers=chosen.verification_workers), progress)
 
 
 def _draw(figures: Figures, path: Path) -> None:

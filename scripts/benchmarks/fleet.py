@@ -121,7 +121,8 @@ class Fleet:
 
     async def _offer(self, batches: Sequence[load.Batch], tps: float, count: int) -> Run:
         first = self.network.validators[0]
-        pids, others = self.pids, Others(self.pids)
+        pids = self.pids
+        others = Others(lambda: pids)
         before, used, own = committed(first), cpu_seconds(pids), time.process_time()
         began = last = time.perf_counter()
         final, offering = before, asyncio.create_task(load.offer(self._urls, batches))
@@ -176,13 +177,13 @@ def pids_of(place: Place) -> list[int]:
     return family(pid)
 
 
-def quantiles(samples: Sequence[float]) -> dict[str, float | None]:
+def quantiles(samples: Sequence[float], digits: int = 1) -> dict[str, float | None]:
     """p50 and p99 by rank; None where that rank was never final, or nothing was sampled."""
     ordered = sorted(samples)
     found: dict[str, float | None] = {}
     for name, part in (("p50", 0.50), ("p99", 0.99)):
         value = ordered[min(int(len(ordered) * part), len(ordered) - 1)] if ordered else float("inf")
-        found[name] = None if value == float("inf") else round(value, 1)
+        found[name] = None if value == float("inf") else round(value, digits)
     return found
 
 

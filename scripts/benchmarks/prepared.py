@@ -13,6 +13,7 @@ remembers anything by key.
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import sha256
@@ -20,26 +21,30 @@ from pathlib import Path
 from random import Random
 
 from consensus.rotation import first_rotation, next_rotation
+from consensus.safety import SignRequest
 from contracts.executor import Executor
 from genesis.birth import state_at_birth
 from genesis.document import Genesis
 from genesis.member import Member, Role
-from node import configuration, devnet, testnet
+from node import configuration, devnet, records, testnet
 from node.ceremony import read_genesis
 from node.chain import Chain, Outcome
 from node.configuration import NodeSettings
 from node.devnet import Place
+from node.journal import FileJournal, Record
 from node.keystore import Purpose, read_key
+from node.recording import JOURNAL_BYTES_MAX, JOURNAL_HEIGHTS_MAX
 from state.address import SALT_BYTES, account_address
 from state.block import Block, make_block
-from state.certificate import Certificate
+from state.certificate import Certificate, CertifiedVote
 from state.codec import Value
+from state.errors import StorageFailure
 from state.keys import KeyPair
 from state.parameters import ChainParameters
 from state.policy import Policy
 from state.store import Database
 from state.transaction import Body, Call, Transaction, sign
-from state.votes import Checkpoint, Commit, signing_payload
+from state.votes import Checkpoint, Commit, Prepare, signing_payload
 from state.world import World
 
 CURRENCY = "USD"
@@ -57,6 +62,9 @@ PAYMENT_FUEL = 200_000
 
 READY = "prepared"
 """A file of this name says that the network beside it is whole."""
+
+HEADER_BYTES = 13
+"""Around a record in the journal."""
 
 BLOCK_MS = 1
 """Between two blocks of a prepared chain: so that a long one does not end in the future."""
@@ -220,6 +228,25 @@ class Writer:
             if number % 1_000 == 999:
                 say(f"{number + 1:,} of {blocks:,} blocks are made")
 
+    def keep_journal(self) -> None:
+        """Leave a journal as large as it grows before a node compacts it: what was signed at the newest heights.
+
+        It names no signer, so one serves for every validator; each signs again what it finds there.
+        """
+        kept: list[list[Record]] = []
+        size, height = 0, self.chain.height
+        while height and size < JOURNAL_BYTES_MAX and len(kept) < JOURNAL_HEIGHTS_MAX:
+            kept.append(self._records(height))
+            size += sum(len(record.payload) + HEADER_BYTES for record in kept[-1])
+            height -= 1
+        writer = ThreadPoolExecutor(1)
+        for place in self._network.validators:
+            journal = FileJournal(place.home.journal, writer, lambda _: None, _raise)
+            for record in (record for listed in reversed(kept) for record in listed):
+                journal.append(record)
+            journal.close()
+        writer.shutdown()
+
     def finish(self) -> None:
         """Close the files and give every other validator a copy."""
         self.chain.close()
@@ -250,10 +277,31 @@ class Writer:
         body = Body(genesis.chain_id, sender, identity, until_ms, None, fuel, (call,), ())
         return sign(body, [self._account_keys[bank]])
 
-    def _certified(self, vote: Commit | Checkpoint) -> Certificate:
+    def _records(self, height: int) -> list[Record]:
+        decided, outcome = self.chain.decided(height), self.chain.outcome(height)
+        assert decided is not None
+        assert outcome is not None
+        block, digest = decided.block, decided.block.digest
+        checkpoint = Checkpoint(
+            height, digest, outcome.state_root, outcome.receipts_root, outcome.validators.digest
+        )
+        prepared = self._certified(Prepare(height, 0, digest))
+        return [
+            records.block_record(block, decided.transactions),
+            records.request_record(SignRequest(Prepare(height, 0, digest), block)),
+            records.request_record(SignRequest(Commit(height, 0, digest), block, prepared)),
+            records.decided_record(decided.certificate),
+            records.request_record(SignRequest(checkpoint)),
+        ]
+
+    def _certified(self, vote: CertifiedVote) -> Certificate:
         payload = signing_payload(vote, self._network.genesis.chain_id)
         signers = range(self._validators.quorum)
         return Certificate(vote, tuple((index, self._vote_keys[index].sign(payload)) for index in signers))
+
+
+def _raise(failure: StorageFailure) -> None:
+    raise failure
 
 
 @cache

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -51,11 +51,11 @@ def pss_mb(pids: Sequence[int]) -> float:
 class Others:
     """How much of the machine others use, from now on: what all cores did, less what these processes did.
 
-    :param pids: ours, this process apart.
+    :param pids: gives ours, this process apart; what starts meanwhile is counted from its start.
     """
 
-    def __init__(self, pids: Sequence[int] = ()) -> None:
-        self._pids = list(pids)
+    def __init__(self, pids: Callable[[], Sequence[int]]) -> None:
+        self._pids = pids
         self._began = time.perf_counter()
         self._busy_seconds = busy_seconds()
         self._own_seconds = self._own()
@@ -68,7 +68,7 @@ class Others:
 
     def _own(self) -> float:
         times = os.times()
-        return cpu_seconds(self._pids) + times.user + times.system + times.children_user + times.children_system
+        return cpu_seconds(self._pids()) + times.user + times.system + times.children_user + times.children_system
 
 
 def busy_seconds() -> float:
