@@ -64,7 +64,7 @@ def unpack(data: bytes, bytes_max: int = MESSAGE_BYTES_MAX, values_max: int | No
             value = _unpack_few(data, values_max)
     except (ValueError, TypeError, OverflowError, msgpack.UnpackException, RecursionError) as error:
         raise Invalid(Reason.MALFORMED, "not msgpack") from error
-    _check(value, DEPTH_MAX)
+    check(value, DEPTH_MAX)
     if _PACKER.pack(value) != data:
         raise Invalid(Reason.MALFORMED, "not the shortest spelling of its value")
     return value
@@ -151,7 +151,8 @@ def items(value: Value, count_max: int) -> Sequence[Value]:
     return value
 
 
-def _check(value: Value, depth: int) -> None:
+def check(value: Value, depth: int) -> None:
+    """Check that what a decoder of another module has read may stand on chain. :raises Invalid: MALFORMED."""
     kind = type(value)
     if kind is list:
         if depth == 0:
@@ -162,7 +163,7 @@ def _check(value: Value, depth: int) -> None:
             if kind in _ATOMS:
                 continue
             if kind is list:
-                _check(item, depth - 1)
+                check(item, depth - 1)
             else:
                 raise Invalid(Reason.MALFORMED, f"{kind.__name__} has no place on chain")
     elif kind not in _ATOMS:
