@@ -11,6 +11,7 @@ import os
 import random
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 
 from consensus.events import Halt
 from consensus.replica import Replica
@@ -43,11 +44,12 @@ from node.signer import Signer
 from node.verifying import ProcessVerifier
 from p2p.frame import Role
 from p2p.network import PeerNetwork
+from rpc import submissions
 from rpc.methods import method_table
 from rpc.server import Server, ServerOptions
 from state.certificate import Certificate
 from state.errors import Corrupt
-from state.keys import KeyPair
+from state.keys import KeyPair, verify
 from state.store import Database
 from state.votes import signing_payload, to_value
 from state.world import HEIGHT_BEFORE_GENESIS, World
@@ -272,6 +274,7 @@ class Node:
             method_table(self.intake, self.queries, VERSION),
             self.not_ready,
             self.metrics.text,
+            partial(submissions.answer, self.intake),
             ServerOptions(hosts=settings.rpc.allowed_hosts),
         )
         self._closing.push_async_callback(self.network.close)
@@ -332,8 +335,13 @@ class Node:
     def _halted(self, halt: Halt) -> None:
         """This node contradicts a certificate: keep what explains it, and end."""
         own = halt.own.to_value() if isinstance(halt.own, Certificate) else to_value(halt.own)
+        guilty = [
+            evidence.check(self.history.at(evidence.height), self._chain_id, verify) for evidence in halt.evidence
+        ]
         document = {
             "reason": halt.reason,
+            "guilty": guilty,
+            "evidence": [evidence.encode().hex() for evidence in halt.evidence],
             "chain_id": self._chain_id.hex(),
             "own": _spelled(own),
             "other": _spelled(halt.other.to_value()),
@@ -344,7 +352,10 @@ class Node:
             json.dump(document, file, indent=2)
             file.flush()
             os.fsync(file.fileno())
-        sentence = f"halted: {halt.reason}. What explains it is in {path}; keep the data directory and ask for help"
+        named = f". It is proven of {', '.join(guilty)}" if guilty else ""
+        sentence = (
+            f"halted: {halt.reason}{named}. What explains it is in {path}; keep the data directory and ask for help"
+        )
         self.inbox.close()
         if not self.ended.done():
             self.ended.set_result(Ending(sentence, None))

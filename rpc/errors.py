@@ -137,9 +137,7 @@ def error(code: str, hint: str = "") -> RpcError:
     """An error of the table, with a more exact hint where there is one."""
     kind = TABLE[code]
     retry_after_ms = RETRY_AFTER_MS if kind.number == LIMIT_EXCEEDED and kind.retryable else None
-    return RpcError(
-        kind.number, kind.code, hint or kind.hint, retryable=kind.retryable, retry_after_ms=retry_after_ms
-    )
+    return RpcError(kind.number, kind.code, hint or kind.hint, retryable=kind.retryable, retry_after_ms=retry_after_ms)
 
 
 def from_invalid(invalid: Invalid) -> RpcError:

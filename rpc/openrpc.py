@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from rpc import submissions
 from rpc.dispatch import Method
 from rpc.errors import MESSAGES, TABLE, TRANSACTION_REJECTED, ErrorAnswer, ErrorData
 
@@ -18,6 +19,22 @@ _EVERYWHERE = ("invalid_params", "internal_error")
 """Codes that any method may answer with, beside those of what is no request at all."""
 
 JsonObject = dict[str, Any]
+
+_SUBMISSIONS: JsonObject = {
+    "name": "tx_submit_many",
+    "summary": "tx_submit for many transactions at once, without JSON: a version byte, then canonical msgpack.",
+    "path": submissions.PATH,
+    "contentType": submissions.CONTENT_TYPE,
+    "version": submissions.VERSION,
+    "request": {"type": "list of bytes: signed transactions", "maxItems": submissions.TRANSACTIONS_MAX},
+    "response": {
+        "type": "list of [hash, status, error], one for each transaction, in order",
+        "hash": "bytes, or nil where the transaction was not read",
+        "status": "text, or nil where it was refused",
+        "error": "nil, or [number, code, hint, retryable, retry_after_ms]; the codes are those of tx_submit",
+    },
+}
+"""What is no method because it is no JSON; an extension of this document."""
 
 
 def document(methods: Sequence[Method[Any]], version: str) -> bytes:
@@ -41,6 +58,7 @@ def document(methods: Sequence[Method[Any]], version: str) -> bytes:
                 "license": {"name": "Apache-2.0"},
             },
             "methods": described,
+            "x-bodies": [_SUBMISSIONS],
             "components": {
                 "schemas": dict(sorted(components.items())),
                 "errors": {code: _error(code) for code in sorted(TABLE)},

@@ -1,10 +1,12 @@
-"""The HTTP face: JSON-RPC on ``POST /``, and what operators' tools ask: /healthz, /readyz, /metrics.
+"""The HTTP face: JSON-RPC on ``POST /``, many transactions on ``POST /transactions`` (rpc.submissions), and what
+operators' tools ask: /healthz, /readyz, /metrics.
 
 What a request passes, in this order: the caps and deadlines of rpc.guard; the Host allow-list (403); a foreign
-Origin (403); for JSON-RPC the content type (403: a page can send text/plain without asking the browser), no content
-encoding (415), the size (413) and the budget for bodies in memory (429). After that every answer is 200 with
-JSON-RPC inside, or 204 where there is nothing to say. Nothing that a caller sends gives a 5xx; /readyz is 503 while
-the node is not ready, because that is what its readers understand.
+Origin (403); for a POST the content type (403: a page can send text/plain without asking the browser), no content
+encoding (415), the size (413) and the budget for bodies in memory (429, with Retry-After). After that every answer is
+200 with JSON-RPC inside, also where the node is busy, because a batch is answered in parts; or 204 where there is
+nothing to say; a body of transactions that is none gets 400. Nothing that a caller sends gives a 5xx; /readyz is 503
+while the node is not ready, because that is what its readers understand.
 """
 
 import asyncio
@@ -12,12 +14,12 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final
 
 import msgspec
 from aiohttp import web
 
+from rpc import submissions
 from rpc.dispatch import Dispatcher, Method
 from rpc.errors import RpcError, error
 from rpc.guard import (
@@ -76,9 +78,11 @@ class Server:
         methods: Sequence[Method[Any]],
         readiness: Callable[[], Iterable[str]],
         metrics: Callable[[], bytes],
+        submit: Callable[[bytes], Awaitable[bytes]],
         options: ServerOptions = ServerOptions(),
     ) -> None:
         """
+        :param submit: the answer to a body of transactions.
         :param readiness: why the node is not ready, one sentence each; nothing when it is.
         :param metrics: the metrics as Prometheus text.
         """
@@ -88,12 +92,12 @@ class Server:
         self._dispatcher = Dispatcher(methods, self._logger)
         self._readiness = readiness
         self._metrics = metrics
-        self.guard = Guard(
-            options.hosts, options.connections_max, options.per_address_max, options.headers_seconds_max
-        )
+        self._submit = submit
+        self.guard = Guard(options.hosts, options.connections_max, options.per_address_max, options.headers_seconds_max)
         self._bodies_bytes = 0
         self._routes: dict[tuple[str, str], Callable[[web.BaseRequest], Awaitable[web.Response]]] = {
             ("POST", "/"): self._rpc,
+            ("POST", submissions.PATH): self._transactions,
             ("GET", "/healthz"): self._healthz,
             ("GET", "/readyz"): self._readyz,
             ("GET", "/metrics"): self._metrics_text,
@@ -151,7 +155,8 @@ class Server:
             route = self._routes.get((request.method, request.path))
             if route is None:
                 known = [method for method, path in self._routes if path == request.path]
-                return _refuse(405 if known else 404, "JSON-RPC is POST /; GET /healthz, /readyz, /metrics.")
+                sentence = "JSON-RPC is POST /; POST /transactions, GET /healthz, /readyz, /metrics."
+                return _refuse(405 if known else 404, sentence)
             response = await route(request)
             response.headers["Server"] = "hansa"
             return response
@@ -159,45 +164,67 @@ class Server:
             self.guard.awaits_headers(transport)
 
     async def _rpc(self, request: web.BaseRequest) -> web.Response:
-        if request.content_type != JSON_TYPE or (request.charset or "utf-8").lower() != "utf-8":
-            return _refuse(403, "The content type is application/json.")
+        def on_wait(task: asyncio.Task[None]) -> None:
+            self.guard.waits(request.transport, task)
+
+        return await self._answer(request, JSON_TYPE, lambda body: self._dispatcher.answer(body, on_wait))
+
+    async def _transactions(self, request: web.BaseRequest) -> web.Response:
+        try:
+            return await self._answer(request, submissions.CONTENT_TYPE, self._submit)
+        except RpcError as refusal:
+            return _rpc_refusal(400, refusal)
+
+    async def _answer(
+        self, request: web.BaseRequest, content_type: str, answer_to: Callable[[bytes], Awaitable[bytes | None]]
+    ) -> web.Response:
+        """Read a body of one type and answer it by the same. :raises RpcError: as ``answer_to``."""
+        if request.content_type != content_type or (request.charset or "utf-8").lower() != "utf-8":
+            return _refuse(403, f"The content type is {content_type}.")
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":
             return _refuse(415, "The body comes as it is, without content encoding.")
         if (request.content_length or 0) > self._options.body_bytes_max:
             return self._too_large()
         if request.headers.get("Expect", "").lower() == "100-continue":
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        chunks: list[bytes] = []
+        body = bytearray()
         try:
-            async with asyncio.timeout(self._options.body_seconds_max):
-                refusal = await self._read(request, chunks)
+            if request.content.is_eof():  # It came with its headers: nothing to wait for, and no clock to set.
+                refusal = self._take(request.content.read_nowait(), body)
+            else:
+                async with asyncio.timeout(self._options.body_seconds_max):
+                    refusal = await self._read(request, body)
             if refusal is not None:
                 return refusal
-            body = b"".join(chunks)
-            answer = await self._dispatcher.answer(body, partial(self.guard.waits, request.transport))
+            answer = await answer_to(bytes(body))
         except TimeoutError:
             return _refuse(408, "The body did not come in time.")
         except web.RequestPayloadError:
             return _refuse(400, "The body is not what its headers say.")
         finally:
-            self._bodies_bytes -= sum(map(len, chunks))
+            self._bodies_bytes -= len(body)
         if answer is None:
             return web.Response(status=204)
         if len(answer) >= LARGE_ANSWER_BYTES and self.guard.unsent_bytes + len(answer) > UNSENT_BYTES_MAX:
             return _rpc_refusal(429, error("busy"))
-        return web.Response(body=answer, content_type=JSON_TYPE)
+        return web.Response(body=answer, content_type=content_type)
 
-    async def _read(self, request: web.BaseRequest, chunks: list[bytes]) -> web.Response | None:
-        """Read the body into ``chunks``, counted in the budget; or the answer to one that is too large."""
-        size = 0
+    async def _read(self, request: web.BaseRequest, body: bytearray) -> web.Response | None:
+        """Read the rest of a body; or the answer to one that is too large."""
         while chunk := await request.content.readany():
-            chunks.append(chunk)
-            size += len(chunk)
-            self._bodies_bytes += len(chunk)
-            if size > self._options.body_bytes_max:
-                return self._too_large()
-            if self._bodies_bytes > BODIES_BYTES_MAX:
-                return _rpc_refusal(429, error("busy"))
+            refusal = self._take(chunk, body)
+            if refusal is not None:
+                return refusal
+        return None
+
+    def _take(self, chunk: bytes, body: bytearray) -> web.Response | None:
+        """Add a part to a body, counted in the budget; or the answer to one that is too large."""
+        body += chunk
+        self._bodies_bytes += len(chunk)
+        if len(body) > self._options.body_bytes_max:
+            return self._too_large()
+        if self._bodies_bytes > BODIES_BYTES_MAX:
+            return _rpc_refusal(429, error("busy"))
         return None
 
     def _too_large(self) -> web.Response:
@@ -229,5 +256,7 @@ def _refuse(status: int, sentence: str) -> web.Response:
 def _rpc_refusal(status: int, refusal: RpcError) -> web.Response:
     """A refusal that a JSON-RPC client can read."""
     response = _json(status, {"jsonrpc": "2.0", "id": None, "error": refusal.answer()})
+    if refusal.retry_after_ms is not None:
+        response.headers["Retry-After"] = str(-(-refusal.retry_after_ms // 1000))
     response.force_close()
     return response

@@ -2,29 +2,38 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from functools import wraps
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import aiohttp
 
 from rpc import answers
-from rpc.backend import WAIT_MS_MAX
-from rpc.client.calls import Calls, Sent
-from rpc.client.core import Failure, Flow, Outcome, Pause, Policy, Reply, Request, Send
+from rpc.client.calls import Calls
+from rpc.client.core import Failure, Flow, Outcome, Pause, Policy, Reply, Send
 from rpc.client.synchronous import POLL_SECONDS
-from rpc.errors import RpcError
-from state.codec import Value
-from state.keys import KeyPair
-from state.transaction import Body, Call, Transaction
 
+P = ParamSpec("P")
 T = TypeVar("T")
 CONNECTIONS_MAX = 64
 """Most connections of one client."""
 
 
+def _carried(
+    flow: Callable[Concatenate[Calls, P], Flow[T]],
+) -> Callable[Concatenate["AsyncClient", P], Coroutine[Any, Any, T]]:
+    """The method that carries a flow out."""
+
+    @wraps(flow)
+    async def method(client: "AsyncClient", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await client._run(flow(client._calls, *args, **kwargs))
+
+    return method
+
+
 class AsyncClient:
-    """Asks one of several nodes; the next where one is down."""
+    """Asks one of several nodes; the next where one is down. What each method takes and gives stands in ``Calls``."""
 
     def __init__(self, urls: Sequence[str], policy: Policy | None = None, tls: ssl.SSLContext | None = None) -> None:
         """
@@ -70,112 +79,32 @@ class AsyncClient:
                     return
                 await asyncio.sleep(POLL_SECONDS)
 
-    async def batch(self, requests: Sequence[Request], wait_seconds: float = 0.0) -> list[Any]:
-        """Calls in one body, at most 1,000; results in order, an RpcError in the place of what was refused."""
-        return await self._run(self._calls.batch(requests, wait_seconds))
-
-    async def node_status(self) -> answers.NodeStatus:
-        return await self._run(self._calls.node_status())
-
-    async def net_peers(self, cursor: str | None = None, limit: int = 100) -> answers.PeersPage:
-        return await self._run(self._calls.net_peers(cursor, limit))
-
-    async def net_evidence(self, cursor: str | None = None, limit: int = 100) -> answers.EvidencePage:
-        return await self._run(self._calls.net_evidence(cursor, limit))
-
-    async def net_validators(self, height: int | None = None) -> answers.ValidatorsPage:
-        return await self._run(self._calls.net_validators(height))
-
-    async def chain_block(self, height: int | None = None, digest: bytes | None = None) -> answers.BlockAnswer:
-        return await self._run(self._calls.chain_block(height, digest))
-
-    async def chain_checkpoint(self, height: int | None = None) -> answers.CheckpointProof:
-        return await self._run(self._calls.chain_checkpoint(height))
-
-    async def chain_genesis(self) -> answers.GenesisAnswer:
-        return await self._run(self._calls.chain_genesis())
-
-    async def discover(self) -> dict[str, Any]:
-        return await self._run(self._calls.discover())
-
-    async def tx_submit(self, encoded: bytes) -> answers.SubmitAnswer:
-        return await self._run(self._calls.tx_submit(encoded))
-
-    async def tx_submit_many(self, transactions: Sequence[bytes]) -> list[answers.SubmitAnswer | RpcError]:
-        return await self._run(self._calls.tx_submit_many(transactions))
-
-    async def tx_get(self, transaction_id: bytes) -> answers.TransactionAnswer:
-        return await self._run(self._calls.tx_get(transaction_id))
-
-    async def tx_wait(self, transaction_id: bytes, timeout_ms: int) -> answers.TransactionAnswer:
-        return await self._run(self._calls.tx_wait(transaction_id, timeout_ms))
-
-    async def tx_simulate(self, body: Body) -> answers.SimulationAnswer:
-        return await self._run(self._calls.tx_simulate(body))
-
-    async def account_get(self, address: str, cursor: str | None = None, limit: int = 100) -> answers.AccountAnswer:
-        return await self._run(self._calls.account_get(address, cursor, limit))
-
-    async def account_history(
-        self, address: str, cursor: str | None = None, limit: int = 100
-    ) -> answers.HistoryPageAnswer:
-        return await self._run(self._calls.account_history(address, cursor, limit))
-
-    async def account_statement(
-        self,
-        address: str,
-        asset: str,
-        from_ms: int = 0,
-        to_ms: int | None = None,
-        cursor: str | None = None,
-        limit: int = 100,
-    ) -> answers.StatementAnswer:
-        return await self._run(self._calls.account_statement(address, asset, from_ms, to_ms, cursor, limit))
-
-    async def contract_list(self, cursor: str | None = None, limit: int = 100) -> answers.ContractsPage:
-        return await self._run(self._calls.contract_list(cursor, limit))
-
-    async def contract_abi(self, contract: str) -> answers.AbiAnswer:
-        return await self._run(self._calls.contract_abi(contract))
-
-    async def contract_query(
-        self, contract: str, method: str, arguments: Sequence[Value] = (), sender: str | None = None
-    ) -> answers.QueryAnswer:
-        return await self._run(self._calls.contract_query(contract, method, arguments, sender))
-
-    async def state_proof(self, key: bytes) -> answers.StateProofAnswer:
-        return await self._run(self._calls.state_proof(key))
-
-    async def balance_proof(self, address: str, asset: str) -> answers.StateProofAnswer:
-        return await self._run(self._calls.balance_proof(address, asset))
-
-    async def receipt_proof(self, transaction_id: bytes, event_index: int | None = None) -> answers.ReceiptProofAnswer:
-        return await self._run(self._calls.receipt_proof(transaction_id, event_index))
-
-    async def events_get(
-        self,
-        from_height: int = 0,
-        cursor: str | None = None,
-        limit: int = 100,
-        contract: str | None = None,
-        name: str | None = None,
-        account: str | None = None,
-    ) -> answers.EventsPage:
-        return await self._run(self._calls.events_get(from_height, cursor, limit, contract, name, account))
-
-    async def submit_and_wait(self, signed: Transaction, timeout_ms: int) -> answers.TransactionAnswer:
-        return await self._run(self._calls.submit_and_wait(signed, timeout_ms))
-
-    async def send(
-        self,
-        calls: Sequence[Call],
-        sender: str,
-        keys: Sequence[KeyPair],
-        *,
-        fuel_limit: int | None = None,
-        timeout_ms: int = WAIT_MS_MAX,
-    ) -> Sent:
-        return await self._run(self._calls.send(calls, sender, keys, fuel_limit=fuel_limit, timeout_ms=timeout_ms))
+    node_status = _carried(Calls.node_status)
+    net_peers = _carried(Calls.net_peers)
+    net_evidence = _carried(Calls.net_evidence)
+    net_validators = _carried(Calls.net_validators)
+    chain_block = _carried(Calls.chain_block)
+    chain_checkpoint = _carried(Calls.chain_checkpoint)
+    chain_genesis = _carried(Calls.chain_genesis)
+    discover = _carried(Calls.discover)
+    tx_submit = _carried(Calls.tx_submit)
+    tx_submit_many = _carried(Calls.tx_submit_many)
+    tx_get = _carried(Calls.tx_get)
+    tx_wait = _carried(Calls.tx_wait)
+    tx_simulate = _carried(Calls.tx_simulate)
+    account_get = _carried(Calls.account_get)
+    account_history = _carried(Calls.account_history)
+    account_statement = _carried(Calls.account_statement)
+    contract_list = _carried(Calls.contract_list)
+    contract_abi = _carried(Calls.contract_abi)
+    contract_query = _carried(Calls.contract_query)
+    state_proof = _carried(Calls.state_proof)
+    balance_proof = _carried(Calls.balance_proof)
+    receipt_proof = _carried(Calls.receipt_proof)
+    events_get = _carried(Calls.events_get)
+    batch = _carried(Calls.batch)
+    submit_and_wait = _carried(Calls.submit_and_wait)
+    send = _carried(Calls.send)
 
     async def _run(self, flow: Flow[T]) -> T:
         outcome: Outcome = None
@@ -197,12 +126,12 @@ class AsyncClient:
             connector = aiohttp.TCPConnector(limit=CONNECTIONS_MAX, ssl=self._tls or True)
             self._session = aiohttp.ClientSession(connector=connector)
         timeout = aiohttp.ClientTimeout(total=action.timeout_seconds)
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": action.content_type}
         failure = Failure("")
         for _ in range(2):
             try:
                 async with self._session.post(
-                    action.url, data=action.body, headers=headers, timeout=timeout
+                    action.url.rstrip("/") + action.path, data=action.body, headers=headers, timeout=timeout
                 ) as response:
                     return Reply(response.status, await response.read())
             except aiohttp.ServerDisconnectedError as fault:

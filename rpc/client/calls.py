@@ -8,8 +8,9 @@ from typing import Any
 
 from rpc import answers
 from rpc.backend import WAIT_MS_MAX, TransactionStatus
-from rpc.client.core import Core, Flow, Request
+from rpc.client.core import Core, Flow, Pause, Request
 from rpc.errors import CALL_FAILED, RpcError
+from rpc.submissions import TRANSACTIONS_MAX
 from rpc.text import argument_to_json, bytes_of, hex_of
 from state import receipt, transaction
 from state.codec import Value
@@ -71,10 +72,12 @@ class Calls(Core):
         return self._ask("tx_submit", answers.SubmitAnswer, transaction=hex_of(encoded))
 
     def tx_submit_many(self, transactions: Sequence[bytes]) -> Flow[list[answers.SubmitAnswer | RpcError]]:
-        """In one batch, at most 1,000; a refusal stands in its place."""
-        return self.batch(
-            [Request("tx_submit", {"transaction": hex_of(encoded)}, answers.SubmitAnswer) for encoded in transactions]
-        )
+        """Any number, 1,000 to a body; a refusal stands in its place. What finds the network busy is sent again when
+        the node says, until the policy's time for that is used up; then it is among the refusals."""
+        results: list[answers.SubmitAnswer | RpcError] = []
+        for start in range(0, len(transactions), TRANSACTIONS_MAX):
+            results += yield from self._submit_part(transactions[start : start + TRANSACTIONS_MAX])
+        return results
 
     def tx_get(self, transaction_id: bytes) -> Flow[answers.TransactionAnswer]:
         return self._ask("tx_get", answers.TransactionAnswer, hash=hex_of(transaction_id))
@@ -209,6 +212,24 @@ class Calls(Core):
         signed = transaction.sign(body, keys)
         outcome = yield from self.submit_and_wait(signed, timeout_ms)
         return Sent(signed, simulation, outcome)
+
+    def _submit_part(self, transactions: Sequence[bytes]) -> Flow[list[answers.SubmitAnswer | RpcError]]:
+        results = yield from self.submissions(transactions)
+        waited_seconds = 0.0
+        while told_ms := {
+            index: result.retry_after_ms
+            for index, result in enumerate(results)
+            if isinstance(result, RpcError) and result.retry_after_ms is not None
+        }:
+            pause_seconds = max(told_ms.values()) / 1000
+            waited_seconds += pause_seconds
+            if waited_seconds > self._policy.busy_seconds_max:
+                break
+            yield Pause(pause_seconds)
+            again = yield from self.submissions([transactions[index] for index in told_ms])
+            for index, result in zip(told_ms, again, strict=True):
+                results[index] = result
+        return results
 
     def _ask(self, called: str, result: Any, /, **params: Any) -> Flow[Any]:
         given = {name: value for name, value in params.items() if value is not None}

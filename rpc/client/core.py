@@ -5,9 +5,11 @@ typed result. The two clients only carry flows out, so that both behave alike an
 
 Trying again is always safe: no method but tx_submit changes anything, and a transaction executes at most once, by
 its id. So a flow goes to the next node when one can't be reached or says that it is busy, and round again after a
-pause, until its policy is used up. What a node refuses for good is raised at once.
+pause, until its policy is used up. A busy node says when to come again, and that is kept to, up to a limit. What a node
+refuses for good is raised at once.
 """
 
+import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
@@ -15,7 +17,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from rpc import answers, submissions
 from rpc.errors import ErrorAnswer, RpcError
+from state.errors import Invalid
 
 T = TypeVar("T")
 
@@ -31,6 +35,8 @@ class Policy:
     pause_seconds: float = 0.2
     """After the first round; twice as long after each further one."""
     pause_seconds_max: float = 2.0
+    busy_seconds_max: float = 30.0
+    """How long to wait in all for nodes that say when to come again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,8 @@ class Send:
     url: str
     body: bytes
     timeout_seconds: float
+    path: str = "/"
+    content_type: str = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,38 +150,79 @@ class Core:
                 results.append(refusal)
         return results
 
-    def _exchange(self, body: bytes, read: Any, wait_seconds: float) -> Flow[Any]:
+    def submissions(self, transactions: Sequence[bytes]) -> Flow[list[answers.SubmitAnswer | RpcError]]:
+        """One body of transactions, at most ``submissions.TRANSACTIONS_MAX``; a refusal stands in its place."""
+
+        def read(outcome: Outcome) -> list[answers.SubmitAnswer | RpcError] | _Response:
+            body = _body(outcome)
+            if body.startswith(b"{"):
+                return _decode_single(body)
+            try:
+                return submissions.decode_results(body, len(transactions))
+            except Invalid as fault:
+                raise _Unusable(f"no answer to a body of transactions: {fault}") from None
+
+        body = submissions.encode_transactions(transactions)
+        found = yield from self._exchange(body, read, 0.0, submissions.PATH, submissions.CONTENT_TYPE)
+        if isinstance(found, _Response):
+            assert found.error is not None, "what is not a list of results is a refusal"
+            raise _refusal(found.error)
+        answered: list[answers.SubmitAnswer | RpcError] = found
+        return answered
+
+    def _exchange(
+        self, body: bytes, read: Any, wait_seconds: float, path: str = "/", content_type: str = "application/json"
+    ) -> Flow[Any]:
         timeout = self._policy.timeout_seconds + wait_seconds
-        failures: list[tuple[str, str]] = []
-        busy: RpcError | None = None
-        for round_index in range(self._policy.rounds_max):
-            if round_index:
-                yield Pause(min(self._policy.pause_seconds * 2 ** (round_index - 1), self._policy.pause_seconds_max))
-            failures, busy = [], None
+        round_index, waited_seconds = 0, 0.0
+        while True:
+            failures: list[tuple[str, str]] = []
+            busy: RpcError | None = None
             for step in range(len(self._urls)):
                 index = (self._first + step) % len(self._urls)
-                outcome = yield Send(self._urls[index], body, timeout)
+                outcome = yield Send(self._urls[index], body, timeout, path, content_type)
                 try:
                     response = read(outcome)
                 except _Unusable as fault:
                     failures.append((self._urls[index], str(fault)))
                     continue
-                busy = _busy(response)
-                if busy is None:
+                refusal = _busy(response)
+                if refusal is None:
                     self._first = index
                     return response
-                failures.append((self._urls[index], str(busy)))
-        if busy is not None:
-            raise busy
-        raise Unreachable(failures)
+                failures.append((self._urls[index], str(refusal)))
+                busy = refusal if busy is None else min(busy, refusal, key=_told_seconds)
+            pause_seconds = self._pause_seconds(round_index, busy, waited_seconds)
+            if pause_seconds is None:
+                raise busy or Unreachable(failures)
+            yield Pause(pause_seconds)
+            round_index, waited_seconds = round_index + 1, waited_seconds + pause_seconds
+
+    def _pause_seconds(self, round_index: int, busy: RpcError | None, waited_seconds: float) -> float | None:
+        """How long to wait before the next round, None to give up; as told where a node says so."""
+        policy = self._policy
+        if busy is not None and busy.retry_after_ms is not None:
+            told_seconds = _told_seconds(busy)
+            return told_seconds if waited_seconds + told_seconds <= policy.busy_seconds_max else None
+        if round_index + 1 >= policy.rounds_max:
+            return None
+        return min(policy.pause_seconds * (1 << round_index), policy.pause_seconds_max)
 
 
 def _request(request: Request, identity: int) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "id": identity, "method": request.method, "params": request.params}
 
 
+def _told_seconds(busy: RpcError) -> float:
+    """When a busy node wants to be asked again; never, where it does not say."""
+    return math.inf if busy.retry_after_ms is None else busy.retry_after_ms / 1000
+
+
 def _read_single(outcome: Outcome) -> _Response:
-    body = _body(outcome)
+    return _decode_single(_body(outcome))
+
+
+def _decode_single(body: bytes) -> _Response:
     try:
         return _single_decoder.decode(body)
     except msgspec.DecodeError as fault:
@@ -197,13 +246,11 @@ def _body(outcome: Outcome) -> bytes:
     return outcome.body
 
 
-def _busy(response: _Response | list[_Response]) -> RpcError | None:
-    """The error for which another node is asked: of a call alone, or of a batch as a whole."""
-    if isinstance(response, list):
-        if len(response) != 1 or response[0].id is not None:
-            return None
-        response = response[0]
-    if response.error is None or not response.error.data.retryable:
+def _busy(response: Any) -> RpcError | None:
+    """The error for which another node is asked: of a call alone, or of a body of many as a whole."""
+    if isinstance(response, list) and len(response) == 1:
+        response = response[0] if isinstance(response[0], _Response) and response[0].id is None else None
+    if not isinstance(response, _Response) or response.error is None or not response.error.data.retryable:
         return None
     return _refusal(response.error)
 
@@ -220,4 +267,5 @@ def _result(response: _Response, request: Request) -> Any:
 
 
 def _refusal(answer: ErrorAnswer) -> RpcError:
-    return RpcError(answer.code, answer.data.code, answer.data.hint, retryable=answer.data.retryable)
+    data = answer.data
+    return RpcError(answer.code, data.code, data.hint, retryable=data.retryable, retry_after_ms=data.retry_after_ms)

@@ -6,27 +6,34 @@ Not for several threads at once: give each its own.
 import http.client
 import ssl
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import wraps
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 from rpc import answers
-from rpc.backend import WAIT_MS_MAX
-from rpc.client.calls import Calls, Sent
-from rpc.client.core import Failure, Flow, Outcome, Pause, Policy, Reply, Request, Send
-from rpc.errors import RpcError
-from state.codec import Value
-from state.keys import KeyPair
-from state.transaction import Body, Call, Transaction
+from rpc.client.calls import Calls
+from rpc.client.core import Failure, Flow, Outcome, Pause, Policy, Reply, Send
 
+P = ParamSpec("P")
 T = TypeVar("T")
 POLL_SECONDS = 0.5
 """Between two looks for new events when there are none."""
 
 
+def _carried(flow: Callable[Concatenate[Calls, P], Flow[T]]) -> Callable[Concatenate["SyncClient", P], T]:
+    """The method that carries a flow out."""
+
+    @wraps(flow)
+    def method(client: "SyncClient", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return client._run(flow(client._calls, *args, **kwargs))
+
+    return method
+
+
 class SyncClient:
-    """Asks one of several nodes; the next where one is down."""
+    """Asks one of several nodes; the next where one is down. What each method takes and gives stands in ``Calls``."""
 
     def __init__(self, urls: Sequence[str], policy: Policy | None = None, tls: ssl.SSLContext | None = None) -> None:
         """
@@ -72,110 +79,32 @@ class SyncClient:
                     return
                 time.sleep(POLL_SECONDS)
 
-    def batch(self, requests: Sequence[Request], wait_seconds: float = 0.0) -> list[Any]:
-        """Calls in one body, at most 1,000; results in order, an RpcError in the place of what was refused."""
-        return self._run(self._calls.batch(requests, wait_seconds))
-
-    def node_status(self) -> answers.NodeStatus:
-        return self._run(self._calls.node_status())
-
-    def net_peers(self, cursor: str | None = None, limit: int = 100) -> answers.PeersPage:
-        return self._run(self._calls.net_peers(cursor, limit))
-
-    def net_evidence(self, cursor: str | None = None, limit: int = 100) -> answers.EvidencePage:
-        return self._run(self._calls.net_evidence(cursor, limit))
-
-    def net_validators(self, height: int | None = None) -> answers.ValidatorsPage:
-        return self._run(self._calls.net_validators(height))
-
-    def chain_block(self, height: int | None = None, digest: bytes | None = None) -> answers.BlockAnswer:
-        return self._run(self._calls.chain_block(height, digest))
-
-    def chain_checkpoint(self, height: int | None = None) -> answers.CheckpointProof:
-        return self._run(self._calls.chain_checkpoint(height))
-
-    def chain_genesis(self) -> answers.GenesisAnswer:
-        return self._run(self._calls.chain_genesis())
-
-    def discover(self) -> dict[str, Any]:
-        return self._run(self._calls.discover())
-
-    def tx_submit(self, encoded: bytes) -> answers.SubmitAnswer:
-        return self._run(self._calls.tx_submit(encoded))
-
-    def tx_submit_many(self, transactions: Sequence[bytes]) -> list[answers.SubmitAnswer | RpcError]:
-        return self._run(self._calls.tx_submit_many(transactions))
-
-    def tx_get(self, transaction_id: bytes) -> answers.TransactionAnswer:
-        return self._run(self._calls.tx_get(transaction_id))
-
-    def tx_wait(self, transaction_id: bytes, timeout_ms: int) -> answers.TransactionAnswer:
-        return self._run(self._calls.tx_wait(transaction_id, timeout_ms))
-
-    def tx_simulate(self, body: Body) -> answers.SimulationAnswer:
-        return self._run(self._calls.tx_simulate(body))
-
-    def account_get(self, address: str, cursor: str | None = None, limit: int = 100) -> answers.AccountAnswer:
-        return self._run(self._calls.account_get(address, cursor, limit))
-
-    def account_history(self, address: str, cursor: str | None = None, limit: int = 100) -> answers.HistoryPageAnswer:
-        return self._run(self._calls.account_history(address, cursor, limit))
-
-    def account_statement(
-        self,
-        address: str,
-        asset: str,
-        from_ms: int = 0,
-        to_ms: int | None = None,
-        cursor: str | None = None,
-        limit: int = 100,
-    ) -> answers.StatementAnswer:
-        return self._run(self._calls.account_statement(address, asset, from_ms, to_ms, cursor, limit))
-
-    def contract_list(self, cursor: str | None = None, limit: int = 100) -> answers.ContractsPage:
-        return self._run(self._calls.contract_list(cursor, limit))
-
-    def contract_abi(self, contract: str) -> answers.AbiAnswer:
-        return self._run(self._calls.contract_abi(contract))
-
-    def contract_query(
-        self, contract: str, method: str, arguments: Sequence[Value] = (), sender: str | None = None
-    ) -> answers.QueryAnswer:
-        return self._run(self._calls.contract_query(contract, method, arguments, sender))
-
-    def state_proof(self, key: bytes) -> answers.StateProofAnswer:
-        return self._run(self._calls.state_proof(key))
-
-    def balance_proof(self, address: str, asset: str) -> answers.StateProofAnswer:
-        return self._run(self._calls.balance_proof(address, asset))
-
-    def receipt_proof(self, transaction_id: bytes, event_index: int | None = None) -> answers.ReceiptProofAnswer:
-        return self._run(self._calls.receipt_proof(transaction_id, event_index))
-
-    def events_get(
-        self,
-        from_height: int = 0,
-        cursor: str | None = None,
-        limit: int = 100,
-        contract: str | None = None,
-        name: str | None = None,
-        account: str | None = None,
-    ) -> answers.EventsPage:
-        return self._run(self._calls.events_get(from_height, cursor, limit, contract, name, account))
-
-    def submit_and_wait(self, signed: Transaction, timeout_ms: int) -> answers.TransactionAnswer:
-        return self._run(self._calls.submit_and_wait(signed, timeout_ms))
-
-    def send(
-        self,
-        calls: Sequence[Call],
-        sender: str,
-        keys: Sequence[KeyPair],
-        *,
-        fuel_limit: int | None = None,
-        timeout_ms: int = WAIT_MS_MAX,
-    ) -> Sent:
-        return self._run(self._calls.send(calls, sender, keys, fuel_limit=fuel_limit, timeout_ms=timeout_ms))
+    node_status = _carried(Calls.node_status)
+    net_peers = _carried(Calls.net_peers)
+    net_evidence = _carried(Calls.net_evidence)
+    net_validators = _carried(Calls.net_validators)
+    chain_block = _carried(Calls.chain_block)
+    chain_checkpoint = _carried(Calls.chain_checkpoint)
+    chain_genesis = _carried(Calls.chain_genesis)
+    discover = _carried(Calls.discover)
+    tx_submit = _carried(Calls.tx_submit)
+    tx_submit_many = _carried(Calls.tx_submit_many)
+    tx_get = _carried(Calls.tx_get)
+    tx_wait = _carried(Calls.tx_wait)
+    tx_simulate = _carried(Calls.tx_simulate)
+    account_get = _carried(Calls.account_get)
+    account_history = _carried(Calls.account_history)
+    account_statement = _carried(Calls.account_statement)
+    contract_list = _carried(Calls.contract_list)
+    contract_abi = _carried(Calls.contract_abi)
+    contract_query = _carried(Calls.contract_query)
+    state_proof = _carried(Calls.state_proof)
+    balance_proof = _carried(Calls.balance_proof)
+    receipt_proof = _carried(Calls.receipt_proof)
+    events_get = _carried(Calls.events_get)
+    batch = _carried(Calls.batch)
+    submit_and_wait = _carried(Calls.submit_and_wait)
+    send = _carried(Calls.send)
 
     def _run(self, flow: Flow[T]) -> T:
         outcome: Outcome = None
@@ -201,7 +130,7 @@ class SyncClient:
             try:
                 if connection.sock is not None:
                     connection.sock.settimeout(action.timeout_seconds)
-                connection.request("POST", "/", action.body, {"Content-Type": "application/json"})
+                connection.request("POST", action.path, action.body, {"Content-Type": action.content_type})
                 response = connection.getresponse()
                 return Reply(response.status, response.read())
             except (OSError, http.client.HTTPException) as fault:

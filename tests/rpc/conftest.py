@@ -3,11 +3,13 @@
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import aiohttp
 import pytest
 
+from rpc import submissions
 from rpc.methods import method_table
 from rpc.server import Server, ServerOptions
 from tests.rpc.memory_node import MemoryNode
@@ -51,6 +53,7 @@ async def start_face(node: MemoryNode, options: ServerOptions | None = None) -> 
         method_table(node, node, "0.1.0"),
         lambda: node.not_ready,
         lambda: b"hansa_height %d\n" % node.world.height,
+        partial(submissions.answer, node),
         options or ServerOptions(),
     )
     return server, await server.start("127.0.0.1", 0)

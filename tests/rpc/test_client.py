@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from rpc import answers
-from rpc.client import AsyncClient, Policy, RpcError, SyncClient, Unreachable
+from rpc import answers, submissions
+from rpc.client import AsyncClient, Policy, Request, RpcError, SyncClient, Unreachable
 from rpc.client.calls import Calls, build_body, fee_max
 from rpc.client.core import Action, Failure, Flow, Outcome, Pause, Reply, Send
+from state import codec
 from state.transaction import Body
 from tests.rpc.conftest import Face, start_face
 from tests.rpc.memory_node import ALICE, ASSET, BOB, STRANGER, MemoryNode, address_of, body_of, payment, payment_call
@@ -88,8 +89,95 @@ def test_a_refusal_is_final() -> None:
 
 
 def test_a_batch_that_is_answered_in_part_is_no_answer() -> None:
-    _, end = play(Calls([A], Policy()).tx_submit_many([b"", b""]), [Reply(200, b"[" + OK_BODY + b"]")])
+    asked = [Request("node_status", {}, answers.NodeStatus)] * 2
+    _, end = play(Calls([A], Policy()).batch(asked), [Reply(200, b"[" + OK_BODY + b"]")])
     assert str(end) == "No node answered: http://a:1: a batch was answered in part"
+
+
+def busy_for(retry_after_ms: int) -> Reply:
+    return Reply(200, BUSY_BODY.replace(b"true", b'true,"retry_after_ms":%d' % retry_after_ms))
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "expected", "ends"),
+    [
+        ([busy_for(700), Reply(200, OK_BODY)], [A, B], SUBMITTED),
+        ([busy_for(700), busy_for(300), Reply(200, OK_BODY)], [A, B, 0.3, A], SUBMITTED),
+        ([busy_for(700), Failure("x"), Reply(200, OK_BODY)], [A, B, 0.7, A], SUBMITTED),
+        ([busy_for(700), Reply(200, BUSY_BODY), Reply(200, OK_BODY)], [A, B, 0.7, A], SUBMITTED),
+        (
+            [busy_for(900)] * 6,
+            [A, B, 0.9, A, B, 0.9, A, B],
+            "Limit exceeded (full): the pool has no room",
+        ),
+        ([busy_for(2_001)] * 2, [A, B], "Limit exceeded (full): the pool has no room"),
+    ],
+)
+def test_a_busy_node_is_asked_again_when_it_says(
+    outcomes: list[Outcome], expected: list[str | float], ends: object
+) -> None:
+    policy = Policy(rounds_max=1, busy_seconds_max=2.0)
+    actions, end = play(Calls([A, B], policy).tx_submit(b"\x01\x02"), outcomes)
+    assert places(actions) == expected
+    assert (str(end) if isinstance(end, Exception) else end) == ends
+
+
+def results(*entries: codec.Value) -> Reply:
+    return Reply(200, codec.encode(submissions.VERSION, list(entries)))
+
+
+TAKEN: codec.Value = [bytes(32), "pending", None]
+LATER: codec.Value = [None, None, [-32005, "busy", "later", True, 400]]
+NEVER: codec.Value = [bytes(32), None, [-32003, "expired", "it is late", False, None]]
+
+
+def test_of_many_those_are_sent_again_that_found_the_network_busy() -> None:
+    sent = [b"one", b"two", b"three", b"four"]
+    outcomes: list[Outcome] = [results(TAKEN, LATER, NEVER, LATER), results(LATER, TAKEN), results(TAKEN)]
+    actions, end = play(Calls([A], Policy(busy_seconds_max=0.8)).tx_submit_many(sent), outcomes)
+    assert places(actions) == [A, 0.4, A, 0.4, A]
+    sends = [action for action in actions if isinstance(action, Send)]
+    assert {(send.path, send.content_type) for send in sends} == {(submissions.PATH, submissions.CONTENT_TYPE)}
+    assert [submissions.decode_transactions(send.body) for send in sends] == [sent, [b"two", b"four"], [b"two"]]
+    assert [str(entry) if isinstance(entry, RpcError) else entry for entry in end] == [
+        *(SUBMITTED, SUBMITTED, "Transaction rejected (expired): it is late", SUBMITTED)
+    ]
+
+
+def test_many_are_not_sent_again_for_ever() -> None:
+    actions, end = play(Calls([A], Policy(busy_seconds_max=0.8)).tx_submit_many([b"one"]), [results(LATER)] * 3)
+    assert places(actions) == [A, 0.4, A, 0.4, A]
+    assert [(entry.code, entry.retry_after_ms) for entry in end] == [("busy", 400)]
+
+
+def test_many_go_in_bodies_of_a_thousand() -> None:
+    sent = [b"%d" % number for number in range(2_001)]
+    outcomes: list[Outcome] = [results(*[TAKEN] * 1_000), results(*[TAKEN] * 1_000), results(TAKEN)]
+    actions, end = play(Calls([A], Policy()).tx_submit_many(sent), outcomes)
+    listed = [submissions.decode_transactions(action.body) for action in actions if isinstance(action, Send)]
+    assert [item for part in listed for item in part] == sent
+    assert end == [SUBMITTED] * 2_001
+
+
+@pytest.mark.parametrize(
+    ("reply", "ends"),
+    [
+        (
+            results(TAKEN),
+            "No node answered: http://a:1: no answer to a body of transactions: malformed: 1 results for 2",
+        ),
+        (results(TAKEN, [bytes(31), "pending", None]), "malformed: 32 bytes are expected"),
+        (results(TAKEN, [bytes(32), "lost", None]), "malformed: a status that this client does not know"),
+        (results(TAKEN, [bytes(32), None, [1]]), "malformed: a list of 5 fields is expected"),
+        (Reply(200, b"\x01\xc1"), "malformed: not msgpack"),
+        (Reply(404, b"there is no such path"), "HTTP 404: there is no such path"),
+        (Reply(413, BUSY_BODY.replace(b"true", b"false").replace(b"full", b"request_too_large")), "request_too_large"),
+    ],
+)
+def test_what_is_no_answer_to_many(reply: Reply, ends: str) -> None:
+    _, end = play(Calls([A], Policy(rounds_max=1)).tx_submit_many([b"one", b"two"]), [reply])
+    assert isinstance(end, Exception)
+    assert ends in str(end)
 
 
 def test_an_answer_of_another_shape_is_told() -> None:

@@ -112,3 +112,12 @@ def test_every_reason_has_an_error(reason: Reason) -> None:
     else:
         assert (refusal.code, refusal.number) == ("internal_error", -32603)
     assert refusal.number in MESSAGES
+
+
+async def test_the_body_that_is_no_json_is_described(face: Face) -> None:
+    (body,) = (await face.result("rpc.discover"))["x-bodies"]
+    assert (body["name"], body["path"], body["contentType"]) == (
+        "tx_submit_many",
+        "/transactions",
+        "application/vnd.hansa.transactions",
+    )
