@@ -84,6 +84,7 @@ class _Bound:
 
 _single_decoder = msgspec.json.Decoder(Envelope)
 _entries_decoder = msgspec.json.Decoder(list[msgspec.Raw])
+_batch_decoder = msgspec.json.Decoder(list[Envelope])
 
 
 class Dispatcher:
@@ -270,9 +271,9 @@ def _decode_single(decoder: msgspec.json.Decoder[Envelope], text: bytes | msgspe
 def _decode_batch(body: bytes) -> list[Envelope | RpcError]:
     """:raises RpcError: for what is no batch at all."""
     try:
-        entries = _entries_decoder.decode(body)
-    except msgspec.DecodeError as fault:
-        raise error("parse_error", _sentence(fault)) from None
+        entries: Sequence[Envelope | msgspec.Raw] = _batch_decoder.decode(body)
+    except msgspec.DecodeError:
+        entries = _decode_entries(body)  # Not all are requests: each is answered for itself.
     if not entries:
         raise error("invalid_request", "A batch has at least one entry.")
     if len(entries) > BATCH_ENTRIES_MAX:
@@ -280,10 +281,22 @@ def _decode_batch(body: bytes) -> list[Envelope | RpcError]:
     decoded: list[Envelope | RpcError] = []
     for entry in entries:
         try:
-            decoded.append(_decode_single(_single_decoder, entry))
+            if isinstance(entry, Envelope):
+                _check_envelope(entry)
+                decoded.append(entry)
+            else:
+                decoded.append(_decode_single(_single_decoder, entry))
         except RpcError as refusal:
             decoded.append(refusal)
     return decoded
+
+
+def _decode_entries(body: bytes) -> list[msgspec.Raw]:
+    """:raises RpcError: −32700, the body is no array."""
+    try:
+        return _entries_decoder.decode(body)
+    except msgspec.DecodeError as fault:
+        raise error("parse_error", _sentence(fault)) from None
 
 
 def _check_envelope(envelope: Envelope) -> None:
