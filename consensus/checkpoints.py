@@ -8,6 +8,7 @@ from consensus.events import Halt
 from consensus.messages import CertifiedMessage
 from consensus.outbox import Outbox
 from consensus.safety import SignRequest
+from consensus.start import Identity
 from consensus.tally import Tally
 from state.certificate import Certificate
 from state.errors import Invalid, Reason
@@ -71,13 +72,13 @@ class Checkpoints:
         self._compare(checkpoint.height)
         self._prune()
 
-    def request_signatures(self, vote_key: bytes) -> None:
-        """Ask, once, for own CHECKPOINTs of the heights at which the key is a validator's."""
+    def request_signatures(self, identity: Identity) -> None:
+        """Ask, once, for own CHECKPOINTs of the heights at which this node validates."""
         if not self._due:
             return
         for height, own in sorted(self._due.items()):
             validators = self._validators.get(height)
-            if validators is not None and validators.index_of(vote_key) is not None:
+            if validators is not None and identity.index_in(validators) is not None:
                 self._outbox.signs.append(SignRequest(own))
         self._due.clear()
 

@@ -53,7 +53,7 @@ class Height:
         self.rotation = rotation
         self.validators = validators
         self.tally = Tally(validators, identity.chain_id, verify)
-        self.own = None if identity.vote_key is None else validators.index_of(identity.vote_key)
+        self.own = identity.index_in(validators)
         """Own index, None for who only observes this height."""
         self.decision: tuple[Block, Certificate] | None = None
         self.seen = False
@@ -269,8 +269,8 @@ class Height:
                 assert highest.block is not None
                 self._propose(highest.block, fresh=False)
                 return
-        parent, key = self._parent, self._identity.vote_key
-        assert key is not None
+        parent = self._parent
+        assert self.own is not None, "who only observes is no primary"
         self._now.wanted = self._outbox.proposal = ProposalWanted(
             height=self.number,
             view=self.view,
@@ -278,7 +278,7 @@ class Height:
             parent_certificate=self._parent_certificate(),
             parent_timestamp_ms=parent.timestamp_ms,
             validators_digest=self._validators_digest,
-            proposer=key,
+            proposer=self.validators.validators[self.own].vote_key,
             urgent=urgent,
         )
 

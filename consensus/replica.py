@@ -279,10 +279,9 @@ class Replica:
         self._outbox.halt = events.Halt(reason, own, other)
 
     def _take_signed(self, event: Signed) -> None:
-        vote, key = event.request.vote, self._identity.vote_key
-        assert key is not None
+        vote = event.request.vote
         validators = self.validators_of(vote.height)
-        own = None if validators is None else validators.index_of(key)
+        own = None if validators is None else self._identity.index_in(validators)
         if isinstance(vote, Checkpoint):
             if own is not None:
                 signed = SignedVote(vote, own, event.signature)
@@ -303,7 +302,6 @@ class Replica:
 
     def _advance(self) -> None:
         """Do everything that has become possible, height after height."""
-        key = self._identity.vote_key
         while not self.halted:
             if self._height is None and not self._begin():
                 break
@@ -313,8 +311,8 @@ class Replica:
             if current.decision is None:
                 break
             self._decide(*current.decision)
-        if key is not None and self._sign_above is not None:
-            self._checkpoints.request_signatures(key)
+        if self._sign_above is not None:
+            self._checkpoints.request_signatures(self._identity)
         if not self._ticking and self._needs_tick():
             self._ticking = True
             self._outbox.set_timer(_RESEND_TIMER, RESEND_MS)
@@ -435,10 +433,9 @@ class Replica:
         self._checkpoints.executed_height = start.executed_height
         for certificate in start.certified:
             self._checkpoints.restore(certificate)
-        key = self._identity.vote_key
         for signed in start.checkpoints:
             validators_then = self.validators_of(signed.request.vote.height)
-            own = None if validators_then is None or key is None else validators_then.index_of(key)
+            own = None if validators_then is None else self._identity.index_in(validators_then)
             if own is not None:
                 self._checkpoints.signed(SignedVote(signed.request.vote, own, signed.signature))
         if start.decided is not None:

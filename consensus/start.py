@@ -18,6 +18,13 @@ class Identity:
     parameters: ChainParameters
     genesis_ms: int
     """Time of genesis: block 1 is later."""
+    other_keys: tuple[bytes, ...] = ()
+    """Further vote keys that this node holds: the next one, before and after it takes the first one's place."""
+
+    def index_in(self, validators: ValidatorSet) -> int | None:
+        """Own index in a set, by whichever key is in it; None for who only observes."""
+        keys = self.other_keys if self.vote_key is None else (self.vote_key, *self.other_keys)
+        return next((index for key in keys if (index := validators.index_of(key)) is not None), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 from contracts.executor import Executor
+from contracts.kernel import members
 from contracts.reads import Reads
 from node.chain import Outcome
 from node.execution_frames import Opened
@@ -108,6 +109,7 @@ def run_block(executor: Executor, block: Block, transactions: Sequence[Transacti
             result.next_due_ms,
             result.quota,
             result.payer_banks,
+            members.changed_height(executor.overlay(), result.height),
         )
     reads, height = Reads(executor), block.height
     noted = reads.result(height)
@@ -122,4 +124,7 @@ def run_block(executor: Executor, block: Block, transactions: Sequence[Transacti
     # Of the newest state, which is at that height or ahead of it: what is said for the last of them holds.
     next_due_ms, (quota, payer_banks) = executor.next_due_ms(), executor.quota(transactions)
     run_codes = tuple(codes[: noted.runs])
-    return Executed(height, outcome, tuple(codes[noted.runs :]), run_codes, next_due_ms, quota, payer_banks)
+    members_height = members.changed_height(executor.overlay(), executor.world.height)
+    return Executed(
+        height, outcome, tuple(codes[noted.runs :]), run_codes, next_due_ms, quota, payer_banks, members_height
+    )

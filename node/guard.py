@@ -36,7 +36,8 @@ class AmnesiaGuard:
         if self._is_open:
             return None
         validators = self._validators.at(height)
-        others = [item.member for item in validators.validators if item.vote_key != self._signer.public]
+        own = (self._signer.public, *self._signer.others)
+        others = [item.member for item in validators.validators if item.vote_key not in own]
         if member in others:
             self._heard[member] = None
             self._above_height = max(self._above_height, self._height_above_record(newest_vote))

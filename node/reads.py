@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 from contracts.executor import Executor
 from contracts.reads import ContractInfo, Reads
 from contracts.records import ResultRow
+from contracts.roster import Roster, roster
 from rpc.backend import (
     AccountFact,
     BalanceFact,
@@ -370,10 +371,11 @@ CONTRACTS = Read("contracts", ContractPage, _contracts)
 CONTRACT_ABI = Read("contract_abi", ContractAbi, _contract_abi)
 CONTRACT_QUERY = Read("contract_query", QueryFact, _contract_query)
 EVENTS = Read("events", EventPage, _events)
+ROSTER = Read("roster", Roster, roster)
 
 _ALL: tuple[Read[object], ...] = (
     *(RECEIPT, RECEIPT_PROOF, SIMULATE, BLOCK, STATE_PROOF, ACCOUNT, HISTORY, STATEMENT),
-    *(CONTRACTS, CONTRACT_ABI, CONTRACT_QUERY, EVENTS),
+    *(CONTRACTS, CONTRACT_ABI, CONTRACT_QUERY, EVENTS, ROSTER),
 )
 READS: dict[str, Read[object]] = {read.name: read for read in _ALL}
 """Every read by its name: what the execution process can be asked."""

@@ -100,6 +100,8 @@ class Executed:
     """Fuel that one member's customers have in a block; 0 for no bound."""
     payer_banks: tuple[tuple[str, str], ...] = ()
     """While there is a quota: who paid the fuel of the block's transactions, and whose customer that is."""
+    members_height: int = 0
+    """Newest height at which a member's row, or the set in force, has changed: the roster is another since then."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,12 +24,27 @@ Answer = Signed | SigningRefused
 class Signer:
     """Signs votes for one validator.
 
+    A validator that rotates its key holds two for a while: each height is signed with the one that its set names, so
+    the record, which goes by height, is right for both.
+
     :param key: the vote key; nobody else has it.
     :param recovered: what the journal gave back at start.
+    :param others: further vote keys of the same validator.
+    :param validators_at: V(height), None where it is not known: asked which key signed what was recovered.
     """
 
-    def __init__(self, key: KeyPair, chain_id: bytes, journal: Journal, recovered: Recovered) -> None:
+    def __init__(
+        self,
+        key: KeyPair,
+        chain_id: bytes,
+        journal: Journal,
+        recovered: Recovered,
+        others: Sequence[KeyPair] = (),
+        validators_at: Callable[[int], ValidatorSet | None] = lambda height: None,
+    ) -> None:
         self._key = key
+        self._keys = (key, *others)
+        self._validators_at = validators_at
         self._chain_id = chain_id
         self._journal = journal
         self._waiting: deque[tuple[int, list[Answer]]] = deque()
@@ -43,8 +58,17 @@ class Signer:
 
     @property
     def public(self) -> bytes:
-        """The vote key's public half."""
+        """The first vote key's public half."""
         return self._key.public
+
+    @property
+    def others(self) -> tuple[bytes, ...]:
+        """Public halves of the further vote keys."""
+        return tuple(key.public for key in self._keys[1:])
+
+    def signs_in(self, validators: ValidatorSet) -> bool:
+        """Whether one of the keys is in the set."""
+        return any(validators.index_of(key.public) is not None for key in self._keys)
 
     def request(
         self, token: int, requests: Sequence[SignRequest], validators_at: Callable[[int], ValidatorSet]
@@ -92,7 +116,8 @@ class Signer:
 
     def is_own(self, signed: SignedVote) -> bool:
         """Whether this key really signed that vote, in this life or an earlier one."""
-        return self._sign(signed.vote) == signed.signature
+        payload = signing_payload(signed.vote, self._chain_id)
+        return any(key.sign(payload) == signed.signature for key in self._keys)
 
     def kept(self) -> list[SignRequest]:
         """Requests of the newest height: what compaction must leave in the journal."""
@@ -107,4 +132,11 @@ class Signer:
             self._current.append(request)
 
     def _sign(self, vote: Vote) -> bytes:
-        return self._key.sign(signing_payload(vote, self._chain_id))
+        return self._key_at(vote.height).sign(signing_payload(vote, self._chain_id))
+
+    def _key_at(self, height: int) -> KeyPair:
+        """The key that the set of the height names; the first where the set is not known, or names none."""
+        validators = None if len(self._keys) == 1 else self._validators_at(height)
+        if validators is None:
+            return self._key
+        return next((key for key in self._keys if validators.index_of(key.public) is not None), self._key)
