@@ -27,6 +27,8 @@ class Tally:
 
     def __init__(self, validators: ValidatorSet, chain_id: bytes, verify: Verify) -> None:
         self._validators = validators
+        self._count = len(validators)
+        self._quorum = validators.quorum
         self._chain_id = chain_id
         self._verify = verify
         self._slots: dict[tuple[type, int], dict[int, _Slot]] = {}
@@ -34,7 +36,7 @@ class Tally:
 
     def check_signature(self, signed: SignedVote) -> None:
         """:raises Invalid: STRANGER or BAD_SIGNATURE."""
-        if signed.signer >= len(self._validators):
+        if signed.signer >= self._count:
             raise Invalid(Reason.STRANGER, f"there is no validator {signed.signer}")
         key = self._validators.validators[signed.signer].vote_key
         if not self._verify(key, signing_payload(signed.vote, self._chain_id), signed.signature):
@@ -52,7 +54,7 @@ class Tally:
         :param checked: its signature has been checked, or is our own.
         :raises Invalid: STRANGER or BAD_SIGNATURE.
         """
-        if signed.signer >= len(self._validators):
+        if signed.signer >= self._count:
             raise Invalid(Reason.STRANGER, f"there is no validator {signed.signer}")
         views = self._slots.setdefault((type(signed.vote), signed.signer), {})
         slot = views.get(_view(signed))
@@ -104,18 +106,18 @@ class Tally:
 
     def has_quorum(self, vote: CertifiedVote) -> bool:
         """Whether q validators have signed exactly this."""
-        return len(self._counted.get(vote, {})) >= self._validators.quorum
+        return len(self._counted.get(vote, ())) >= self._quorum
 
     def quorums(self, kind: type) -> list[CertifiedVote]:
         """The votes of that kind that have a quorum."""
-        return [vote for vote in self._counted if type(vote) is kind and self.has_quorum(vote)]
+        return [vote for vote, by in self._counted.items() if len(by) >= self._quorum and type(vote) is kind]
 
     def certificate(self, vote: CertifiedVote) -> Certificate | None:
         """A certificate of exactly q signatures, None while there are fewer."""
         counted = self._counted.get(vote, {})
-        if len(counted) < self._validators.quorum:
+        if len(counted) < self._quorum:
             return None
-        signers = sorted(counted)[: self._validators.quorum]
+        signers = sorted(counted)[: self._quorum]
         return Certificate(vote, tuple((signer, counted[signer]) for signer in signers))
 
     def check_certificate(self, certificate: Certificate) -> None:

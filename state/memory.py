@@ -72,6 +72,11 @@ class MemoryDatabase:
         return copy
 
     @property
+    def is_empty(self) -> bool:
+        """Whether there is no row."""
+        return not self._rows
+
+    @property
     def unsynced_count(self) -> int:
         """Batches that a crash now could take."""
         return len(self._unsynced)

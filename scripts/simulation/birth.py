@@ -3,15 +3,19 @@
 from functools import cache
 from random import Random
 
+from contracts.executor import Executor
 from contracts.genesis_state import GenesisContract, GenesisMember, GenesisState, validators_of
 from contracts.library import read_library
+from scripts.simulation.sharing import RememberingKey
 from state.address import account_address
 from state.digest import genesis_digest
 from state.keys import KeyPair
+from state.memory import MemoryDatabase
 from state.parameters import ChainParameters
 from state.policy import Policy
 from state.transaction import Body, Call, Transaction, sign
 from state.validators import ValidatorSet
+from state.world import World
 
 GENESIS_MS = 1_700_000_000_000
 CHAIN_ID = genesis_digest(b"simulation")
@@ -35,13 +39,13 @@ def bank(index: int) -> str:
 @cache
 def vote_key(member: str) -> KeyPair:
     """The validator's key."""
-    return KeyPair.from_seed(member.encode().ljust(32, b"v"))
+    return _key(member.encode().ljust(32, b"v"))
 
 
 @cache
 def account_key(member: str) -> KeyPair:
     """The key of the member's own account."""
-    return KeyPair.from_seed(member.encode().ljust(32, b"a"))
+    return _key(member.encode().ljust(32, b"a"))
 
 
 @cache
@@ -60,6 +64,15 @@ def genesis(count: int) -> GenesisState:
     return GenesisState(GENESIS_MS, PARAMETERS, tuple(members), (("USD", AGENT),), contracts)
 
 
+@cache
+def genesis_rows(count: int) -> dict[bytes, bytes | None]:
+    """What the state of height 0 is in a database: a machine's first start writes these, all at once."""
+    database = MemoryDatabase()
+    Executor(World.open(database), CHAIN_ID, PARAMETERS).apply_genesis(genesis(count))
+    return dict(database.scan())
+
+
+@cache
 def validators(count: int) -> ValidatorSet:
     """V(1)."""
     return validators_of(genesis(count))
@@ -77,6 +90,11 @@ def payment(random: Random, count: int, now_ms: int) -> Transaction:
     amount = random.randint(1, ISSUED // 20)
     call = Call("payments", 1, "settle", [address(payee), "USD", amount, "simulated"])
     return _send(random, payer, call, now_ms)
+
+
+def _key(seed: bytes) -> KeyPair:
+    made = KeyPair.from_seed(seed)
+    return RememberingKey(made.public, made.secret)
 
 
 def _send(random: Random, member: str, call: Call, now_ms: int) -> Transaction:

@@ -23,6 +23,7 @@ class Disk:
 
     def __init__(self) -> None:
         self.records: list[Record] = []
+        self.journal_bytes = 0
         self.written_count = 0
         """Records that were handed to the operating system; the rest dies with its process."""
         self.synced_count = 0
@@ -43,6 +44,7 @@ class Disk:
     def replace(self, kept: Sequence[Record]) -> None:
         """Durably replace all records."""
         self.records, self.written_count, self.synced_count = list(kept), len(kept), 0
+        self.journal_bytes = sum(len(record.payload) for record in kept)
         self.synced(len(kept))
 
     def backup(self) -> "Disk":
@@ -88,11 +90,12 @@ class SimulatedJournal:
     @property
     def size_bytes(self) -> int:
         """What it takes up."""
-        return sum(len(record.payload) for record in self._disk.records)
+        return self._disk.journal_bytes
 
     def append(self, record: Record) -> None:
         """See ``node.journal.Journal``."""
         self._disk.records.append(record)
+        self._disk.journal_bytes += len(record.payload)
 
     def sync(self, token: int) -> None:
         """See ``node.journal.Journal``. Syncs complete in order."""

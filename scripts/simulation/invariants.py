@@ -7,12 +7,13 @@ from contracts.executor import Executor
 from contracts.reads import Reads
 from node import seams
 from node.execution import run_block
-from scripts.simulation import birth
+from scripts.simulation import birth, sharing
 from scripts.simulation.chronicle import Chronicle
-from scripts.simulation.machine import Machine, cached_verify
+from scripts.simulation.machine import Machine
 from scripts.simulation.timeline import Timeline
 from state import transaction, votes
 from state.block import Block
+from state.certificate import Certificate
 from state.digest import NO_DIGEST
 from state.errors import Invalid
 from state.evidence import Evidence, contradict
@@ -49,6 +50,7 @@ class Invariants:
         self._final: dict[bytes, tuple[int, str]] = {}
         self._openings: dict[tuple[int, int, bytes], list[NewViewMessage]] = {}
         self._votes: dict[tuple[str, int], list[SignedVote]] = {}
+        self._signers: dict[Certificate, int] = {}
         self.newest_height = 0
         """Newest height that is final anywhere."""
 
@@ -126,7 +128,7 @@ class Invariants:
 
         def signs(index: int, statement: Vote, signature: bytes) -> bool:
             key = validators[index].vote_key if index < len(validators) else b""
-            return bool(key) and cached_verify(key, votes.signing_payload(statement, birth.CHAIN_ID), signature)
+            return bool(key) and sharing.verify(key, votes.signing_payload(statement, birth.CHAIN_ID), signature)
 
         signers, highest, digest = set(), -1, None
         for item in message.view_changes:
@@ -195,7 +197,7 @@ class Invariants:
     def _check_evidence(self, machine: Machine) -> None:
         """N3: evidence convinces anyone, and names nobody who did nothing."""
         for encoded in machine.chain.evidence():
-            guilty = Evidence.decode(encoded).check(birth.validators(machine.count), birth.CHAIN_ID, cached_verify)
+            guilty = Evidence.decode(encoded).check(birth.validators(machine.count), birth.CHAIN_ID, sharing.verify)
             if guilty != self._faulty:
                 raise Violated(f"{machine.name} accuses {guilty}, who did nothing")
 
@@ -225,14 +227,24 @@ class Invariants:
             for certificate in (decided.certificate, machine.chain.checkpoint(decided.block.height)):
                 if certificate is None:
                     continue
-                payload = votes.signing_payload(certificate.vote, birth.CHAIN_ID)
-                signers = {
+                signers = self._genuine(certificate, machine.count)
+                if signers < quorum:
+                    raise Violated(f"N9: {machine.name} holds a certificate of {signers} for {certificate.vote}")
+
+    def _genuine(self, certificate: Certificate, count: int) -> int:
+        """How many validators have really signed; most machines hold the very same certificates."""
+        known = self._signers.get(certificate)
+        if known is None:
+            validators, payload = birth.validators(count), votes.signing_payload(certificate.vote, birth.CHAIN_ID)
+            known = self._signers[certificate] = len(
+                {
                     index
                     for index, signature in certificate.signatures
-                    if index < len(validators) and cached_verify(validators[index].vote_key, payload, signature)
+                    if index < len(validators)
+                    and sharing.verify(validators.validators[index].vote_key, payload, signature)
                 }
-                if len(signers) < quorum:
-                    raise Violated(f"N9: {machine.name} holds a certificate of {len(signers)} for {certificate.vote}")
+            )
+        return known
 
     def _check_replay(self, machine: Machine) -> None:
         """I4: from genesis, the chain gives the same roots again."""

@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from random import Random
 from typing import Protocol
 
@@ -20,10 +19,9 @@ from node.proposing import Pace
 from node.quota import Quota
 from node.records import Recovered
 from node.signer import Signer
-from scripts.simulation import birth
+from scripts.simulation import birth, sharing
 from scripts.simulation.disk import Disk, SimulatedJournal
 from scripts.simulation.timeline import Timeline
-from state import keys, transaction
 from state.block import Block
 from state.errors import StorageFailure
 from state.transaction import Transaction
@@ -43,16 +41,6 @@ HEARTBEAT_MS = 2_000
 
 JOURNAL_RECORDS_COMPACT = 300
 """Compact often enough that every run sees it."""
-
-cached_verify = lru_cache(maxsize=1 << 14)(keys.verify)
-"""Signature checks are pure, so one process checks each only once."""
-
-
-@lru_cache(maxsize=1 << 12)
-def cached_signatures(encoded: bytes) -> bool:
-    """Whether a transaction's signatures are right, likewise."""
-    return transaction.decode(encoded).has_valid_signatures()
-
 
 class Network(Protocol):
     """What connects machines."""
@@ -120,9 +108,9 @@ class Machine:
         self.chain = Chain(self.disk.chain, None)
         validators = birth.validators(self.count)
         history = ValidatorHistory(validators, birth.PARAMETERS.execution_lag, self.chain)
+        if self.disk.world.is_empty:
+            self.disk.world.write(birth.genesis_rows(self.count), sync=False)
         self.executor = Executor(World.open(self.disk.world), birth.CHAIN_ID, birth.PARAMETERS)
-        if self.executor.world.height < 0:
-            self.executor.apply_genesis(birth.genesis(self.count))
         executed_height = self._replay(recovered, history)
         self._journal = SimulatedJournal(
             self.disk,
@@ -145,7 +133,7 @@ class Machine:
                 parameters=birth.PARAMETERS,
                 chain=self.chain,
                 pool=Pool(),
-                replica=Replica(identity, begun, cached_verify),
+                replica=Replica(identity, begun, sharing.verify),
                 validators=history,
                 signer=signer,
                 executed_height=executed_height,
@@ -235,7 +223,7 @@ class _Verifier:
         self._busy_until_ms = 0
 
     def verify(self, token: int, transactions: Sequence[Transaction]) -> None:
-        valid = tuple(cached_signatures(item.encoded) for item in transactions)
+        valid = tuple(item.has_valid_signatures() for item in transactions)
         delay_ms = self._random.randint(0, VERIFY_MS_MAX)
         self._busy_until_ms = max(self._busy_until_ms, self._timeline.now_ms + delay_ms)
         self._timeline.after(

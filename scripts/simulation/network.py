@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import Enum
+from random import Random
 
 from consensus import messages
 from node import seams
@@ -45,6 +46,7 @@ class SimulatedNetwork:
         self.weather = Weather()
         self._links: dict[tuple[str, str, type], tuple[int, int]] = {}
         self._cuts: set[tuple[str, str]] = set()
+        self._chances: dict[tuple[str, str], Random] = {}
         self.liar: Liar | None = None
         self.twisted: Callable[[seams.Event], None] = lambda frame: None
         """Told what the liar sends."""
@@ -89,11 +91,11 @@ class SimulatedNetwork:
     def send(self, machine: Machine, member: str | None, event: seams.Event) -> None:
         """See ``machine.Network``."""
         for other in self.machines:
-            if other.member != machine.member and member in (None, other.member) and other.is_up:
+            if other.member != machine.member and (member is None or member == other.member) and other.is_up:
                 self._carry(machine, other, event)
 
     def _carry(self, machine: Machine, other: Machine, event: seams.Event) -> None:
-        random, weather = self._timeline.chance(f"{machine.name} to {other.name}"), self.weather
+        random, weather = self._chance(machine, other), self.weather
         life = other.life
         is_linked = self._links.get((machine.name, other.name, type(event))) == (machine.life, life)
         if not is_linked or (machine.member, other.member) in self._cuts or random.random() < weather.loss:
@@ -111,6 +113,13 @@ class SimulatedNetwork:
         for frame in frames:
             for _ in range(2 if random.random() < weather.repeats else 1):
                 self._arrive(other, life, frame, random.randint(0, weather.delay_ms_max))
+
+    def _chance(self, machine: Machine, other: Machine) -> Random:
+        """What decides over frames from one to the other."""
+        pair = machine.name, other.name
+        if pair not in self._chances:
+            self._chances[pair] = self._timeline.chance(f"{machine.name} to {other.name}")
+        return self._chances[pair]
 
     def _arrive(self, other: Machine, life: int, frame: seams.Event, delay_ms: int) -> None:
         if self.liar is not None and other.member == self.liar.member:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from node import seams
-from scripts.simulation import birth
+from scripts.simulation import birth, sharing
 from scripts.simulation.chronicle import Chronicle
 from scripts.simulation.invariants import Invariants, Violated
 from scripts.simulation.liar import Liar
@@ -104,7 +104,8 @@ class Run:
         """Run to the end."""
         violation = None
         try:
-            self.play()
+            with sharing.shared():
+                self.play()
         except (Violated, Halted) as error:
             violation = str(error)
         except Exception as error:  # noqa: BLE001 (I7: whatever comes out of a node is a finding, not our end)

@@ -1,7 +1,7 @@
 """Virtual time: a heap of (time, sequence, action), and every source of chance, all from one seed."""
 
-import heapq
 from collections.abc import Callable
+from heapq import heappop, heappush
 from random import Random
 
 
@@ -24,12 +24,12 @@ class Timeline:
     def after(self, delay_ms: int, action: Callable[[], None]) -> None:
         """Run ``action`` that much later."""
         self._sequence += 1
-        heapq.heappush(self._heap, (self.now_ms + delay_ms, self._sequence, action))
+        heappush(self._heap, (self.now_ms + delay_ms, self._sequence, action))
 
     def run(self, duration_ms: int) -> None:
         """Run everything that is due within that time."""
-        until_ms = self.now_ms + duration_ms
-        while self._heap and self._heap[0][0] <= until_ms:
-            self.now_ms, _, action = heapq.heappop(self._heap)
+        until_ms, heap = self.now_ms + duration_ms, self._heap
+        while heap and heap[0][0] <= until_ms:
+            self.now_ms, _, action = heappop(heap)
             action()
         self.now_ms = until_ms

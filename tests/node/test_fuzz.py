@@ -12,11 +12,11 @@ from node import seams
 from node.offences import OFFENCES_MAX, Offences
 from p2p import bulk
 from p2p.bulk import BulkKind
-from scripts.simulation import birth, machine
+from scripts.simulation import birth
 from scripts.simulation.machine import Machine
 from scripts.simulation.network import SimulatedNetwork
 from scripts.simulation.timeline import Timeline
-from state import codec, votes
+from state import codec, transaction, votes
 from state.block import Block, make_block
 from state.certificate import Certificate
 from state.transaction import assemble
@@ -196,7 +196,7 @@ def test_what_cannot_be_read_costs_no_signature_check(banks: Banks, monkeypatch:
 
     assert banks.victim.driver is not None
     monkeypatch.setattr(banks.victim.driver._replica, "_verify", count)
-    monkeypatch.setattr(machine, "cached_signatures", count)
+    monkeypatch.setattr(transaction, "verify", count)
     good = [sample for sample in banks.samples[0] if isinstance(messages.decode(sample), SignedVote)]
     before = banks.victim.driver.rejected_count
     for sample in good[: OFFENCES_MAX // 4]:

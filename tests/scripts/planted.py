@@ -160,7 +160,6 @@ def signatures_of_votes_are_not_checked(patch: pytest.MonkeyPatch) -> None:
 
 def votes_have_no_domain_tag(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(votes, "_TAGS", {kind: digest.prefix_of("vote") for kind in votes._TAGS})
-    machine.cached_verify.cache_clear()
 
 
 def votes_of_other_views_count(patch: pytest.MonkeyPatch) -> None:
