@@ -3,6 +3,9 @@
 import sys
 import time
 
+QUIET_SECONDS = 20.0
+"""Where no terminal shows a changing line, a line that stays says so often how far it is."""
+
 
 class Progress:
     """Lines with the time since the start; on a terminal also a line that is written over."""
@@ -10,13 +13,18 @@ class Progress:
     def __init__(self) -> None:
         self._started = time.perf_counter()
         self._is_terminal = sys.stderr.isatty()
+        self._said = self._started
 
     def __call__(self, line: str) -> None:
         """A line that stays."""
+        self._said = time.perf_counter()
         clear = "\r\x1b[K" if self._is_terminal else ""
         print(f"{clear}{time.perf_counter() - self._started:6.1f} s  {line}", file=sys.stderr, flush=True)
 
     def tick(self, line: str) -> None:
-        """How far it is; only a terminal shows it."""
-        if self._is_terminal:
+        """How far it is, over the last such line."""
+        if not self._is_terminal:
+            if time.perf_counter() - self._said > QUIET_SECONDS:
+                self(line)
+        else:
             print(f"\r\x1b[K          {line}", end="", file=sys.stderr, flush=True)
