@@ -25,7 +25,7 @@ agreement stops L heights after the newest of them, and a node whose own result 
 The parts
 ---------
 ``messages`` what travels · ``events`` what goes in and comes out · ``safety`` what one key may sign · ``rotation``
-who is primary · ``evidence`` what no correct validator signs · ``height`` agreement on one height, with ``tally``,
+who is primary · ``forks`` who made two certificates possible · ``height`` agreement on one height, with ``tally``,
 ``proposals``, ``view_changes`` and ``view_state`` · ``checkpoints`` · ``stragglers`` who is behind · ``replica`` the
 whole core · ``start`` what it starts from.
 
@@ -34,7 +34,7 @@ What the driver owes the core
 ``Replica(identity, start)``, then for ever: ``step(event)`` any number of times, then ``ready()`` until it is empty.
 In each turn, in this order:
 
-1. ``ready.halt``: stop the node for good, keep what it carries. Nothing else is in such a turn.
+1. ``ready.halt``: send its ``last_word``, stop the node for good, keep what it carries. Nothing else is in such a turn.
 2. ``ready.decided``: fetch missing bodies, append block, certificate and rotation to the chain (durable with the
    next journal write, or alone when idle), execute. ``Executed`` comes back in order of height, without gaps.
 3. ``ready.sign``: for each request, in order, ``safety.decide(record, request, V(height))``; write the allowed ones

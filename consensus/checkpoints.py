@@ -5,6 +5,7 @@ as many heights are kept for whoever lacks them. A certificate that contradicts 
 """
 
 from consensus.events import Halt
+from consensus.forks import culprits
 from consensus.messages import CertifiedMessage
 from consensus.outbox import Outbox
 from consensus.safety import SignRequest
@@ -123,13 +124,15 @@ class Checkpoints:
         vote = certificate.vote
         if not isinstance(vote, Checkpoint):
             raise Invalid(Reason.MALFORMED, "not a checkpoint certificate")
-        if vote.height <= self.floor or vote.height in self._certificates:
-            return
-        validators = self._validators.get(vote.height)
-        if validators is None:
+        held, validators = self._certificates.get(vote.height), self._validators.get(vote.height)
+        if vote.height <= self.floor or validators is None or (held is not None and held.vote == vote):
             return
         self._tally(vote.height, validators).check_certificate(certificate)
-        self._hold(certificate)
+        if held is None:
+            self._hold(certificate)
+        else:
+            reason = f"two checkpoint certificates contradict each other at height {vote.height}: more than f lie"
+            self._outbox.halt = Halt(reason, held, certificate, culprits(held, certificate, (), validators))
 
     def restore(self, certificate: Certificate) -> None:
         """A certificate from this node's own store."""

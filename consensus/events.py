@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from consensus.messages import Message
+from consensus.messages import DecidedMessage, Message
 from consensus.rotation import Rotation
 from consensus.safety import SignRequest
 from state.block import Block
@@ -247,6 +247,10 @@ class Halt:
     """What this node holds."""
     other: Certificate
     """The valid certificate that contradicts it."""
+    evidence: tuple[Evidence, ...] = ()
+    """Against those whom the two convict: f+1 validators, unless the proof is in other nodes' hands."""
+    last_word: DecidedMessage | None = None
+    """To send to everyone before stopping: whoever has decided otherwise stops, too, and may know who else lied."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,10 @@ class Height:
         """Own messages of the current view, in signing order."""
         return list(self._now.stored.values())
 
+    def view_changes(self) -> list[SignedVote]:
+        """Every VIEW-CHANGE that is known here, its signature checked."""
+        return [signed for index in range(len(self.validators)) for signed in self.tally.of(ViewChange, index)]
+
     # --- events --------------------------------------------------------------------------------------------------
 
     def receive_pre_prepare(self, message: PrePrepare, clock_ms: int) -> None:

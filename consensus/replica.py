@@ -5,10 +5,12 @@ is in ``height``, CHECKPOINTs in ``checkpoints``, help for whoever is behind in 
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from consensus import events
 from consensus.checkpoints import Checkpoints
 from consensus.events import Event, Received, Signed, Timer, TimerKind
+from consensus.forks import culprits
 from consensus.height import Height
 from consensus.messages import (
     CertifiedMessage,
@@ -57,6 +59,8 @@ class Replica:
         self._stragglers = Stragglers(self._outbox)
         self._decided = start.decided
         self._decided_signatures = {} if start.decided is None else dict(start.decided.certificate.signatures)
+        self._decided_changes: list[SignedVote] = []
+        """VIEW-CHANGEs of the decided height: with another block's certificate they may convict (rule 14)."""
         self._height: Height | None = None
         self._buffer: dict[tuple[str, type, int], Received] = {}
         self._journal = start.signed
@@ -142,7 +146,11 @@ class Replica:
 
     def ready(self) -> events.Ready:
         """Everything that the events since the last call ask for."""
-        return self._outbox.drain()
+        ready, decided = self._outbox.drain(), self._decided
+        if ready.halt is None or decided is None:
+            return ready
+        word = DecidedMessage(decided.block, decided.certificate, self.height)
+        return events.Ready(halt=replace(ready.halt, last_word=word))
 
     def _receive(self, event: Received) -> None:
         message, peer = event.message, event.peer
@@ -181,6 +189,8 @@ class Replica:
                 checked = height.receive_vote(message)
         except Invalid as error:
             self._outbox.reject(peer, error)
+            if error.reason is Reason.BAD_BLOCK and isinstance(message, PrePrepare | NewViewMessage):
+                self._guard(peer, lambda: self._compare(message.block.header.parent_certificate))
             return
         member = height.member(message.signer)
         if checked or member == peer:
@@ -253,30 +263,39 @@ class Replica:
         if not isinstance(vote, Commit) or (vote.height, vote.digest) != (block.height, block.digest):
             raise Invalid(Reason.BAD_PROOF, "the certificate is not one of the block's COMMITs")
         if self._decided is not None and block.height == self._decided.block.height:
-            self._compare_decided(block, certificate)
+            self._compare(certificate)
             return
         if block.height != self.height or self._height is None:
             return
         self._height.tally.check_certificate(certificate)
         if block.header.parent != self._parent_digest():
-            assert self._decided is not None
-            self._halt(self._decided.certificate, certificate)
+            self._compare(block.header.parent_certificate)
+            if not self.halted:
+                assert self._decided is not None
+                self._halt(self._decided.certificate, certificate)
             return
         self._decide(block, certificate)
 
-    def _compare_decided(self, block: Block, certificate: Certificate) -> None:
-        """Two valid certificates for one height: more than f validators lie, and nothing may be signed any more."""
-        assert self._decided is not None
-        if block.digest == self._decided.block.digest:
+    def _compare(self, certificate: Certificate | None) -> None:
+        """Two valid certificates for one height: more than f validators lie, and nothing may be signed any more.
+
+        :param certificate: from wherever; only one of the newest decided height, for another block, says anything.
+        :raises Invalid: what is wrong with it.
+        """
+        decided = self._decided
+        if decided is None or certificate is None or not isinstance(certificate.vote, Commit):
             return
-        validators = self.validators_of(block.height)
+        if certificate.vote.height != decided.block.height or certificate.vote.digest == decided.block.digest:
+            return
+        validators = self.validators_of(decided.block.height)
         if validators is not None:
             check_certificate(certificate, validators, self._identity.chain_id, self._verify, {})
-            self._halt(self._decided.certificate, certificate)
+            self._halt(decided.certificate, certificate, validators)
 
-    def _halt(self, own: Certificate, other: Certificate) -> None:
+    def _halt(self, own: Certificate, other: Certificate, validators: ValidatorSet | None = None) -> None:
         reason = f"two certificates contradict each other at height {other.vote.height}: more than f validators lie"
-        self._outbox.halt = events.Halt(reason, own, other)
+        evidence = () if validators is None else culprits(own, other, self._decided_changes, validators)
+        self._outbox.halt = events.Halt(reason, own, other, evidence)
 
     def _take_signed(self, event: Signed) -> None:
         vote = event.request.vote
@@ -325,6 +344,7 @@ class Replica:
         self._decided = events.Decision(block, certificate, rotation)
         self._decided_signatures = current.tally.signatures(certificate.vote)
         self._decided_signatures.update(certificate.signatures)
+        self._decided_changes = current.view_changes()
         self._outbox.decisions.append(self._decided)
         self._height = None
 

@@ -21,6 +21,9 @@ from state.errors import Corrupt, Invalid
 STOP_SECONDS_MAX = 15.0
 """A node that has not stopped in good order by then ends anyway: its journal is synced at every step."""
 
+LAST_WORD_SECONDS = 0.5
+"""After a halt its last word must leave: whoever has decided otherwise shall stop, too."""
+
 logger = logging.getLogger("hansa.node")
 
 
@@ -62,6 +65,8 @@ async def _live(opening: Opening) -> int:
     ending = await node.ended
     if ending is not None:
         _explain(ending)
+        if ending.error is None:
+            await asyncio.sleep(LAST_WORD_SECONDS)
         _end_at_once(1)
     logger.info("stopping")
     try:

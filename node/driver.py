@@ -216,8 +216,7 @@ class Driver:
 
     def _apply(self, ready: core.Ready) -> None:
         if ready.halt is not None:
-            self.is_halted = True
-            self._parts.listener.halted(ready.halt)
+            self._halt(ready.halt)
             return
         for decision in ready.decided:
             self.proposer.decided()
@@ -241,6 +240,15 @@ class Driver:
         for request in ready.decided_wanted:
             self._server.decided(request.peer, request.height, self._next_height())
         self._report(ready)
+
+    def _halt(self, halt: core.Halt) -> None:
+        """The last thing that this node does: keep what convicts others, and let all know what it has decided."""
+        self.is_halted = True
+        if halt.last_word is not None:
+            self._parts.network.send_vote(None, messages.encode(halt.last_word))
+        for evidence in halt.evidence:
+            self._chain.put_evidence(evidence.height, evidence.encode())
+        self._parts.listener.halted(halt)
 
     def _report(self, ready: core.Ready) -> None:
         for evidence in ready.evidence:

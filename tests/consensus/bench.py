@@ -19,9 +19,16 @@ BANKS = validators_of(NAMES)
 CLOCK_MS = GENESIS_MS + 60_000
 
 
-def make(text: str, parent: Block | None = None, proposer: str = "b", timestamp_ms: int = CLOCK_MS) -> Block:
+def make(
+    text: str,
+    parent: Block | None = None,
+    proposer: str = "b",
+    timestamp_ms: int = CLOCK_MS,
+    certificate: Certificate | None = None,
+) -> Block:
     """A block on genesis, or on another; b is primary at height 1, c at height 2."""
-    certificate = None if parent is None else certified(Commit(parent.height, 0, parent.digest))
+    if parent is not None and certificate is None:
+        certificate = certified(Commit(parent.height, 0, parent.digest))
     return make_block(
         chain_id=CHAIN_ID,
         height=1 if parent is None else parent.height + 1,

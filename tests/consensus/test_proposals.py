@@ -36,7 +36,7 @@ def spoilt(certificate: Certificate) -> Certificate:
 
 BROKEN: list[tuple[str, Block, str]] = [
     ("another chain", changed(SECOND, chain_id=NO_DIGEST), "wrong_chain: the block is of another chain"),
-    ("another parent", make("z", make("y"), "c"), "bad_block: the block builds on another parent"),
+    ("another parent", changed(SECOND, parent=make("y").digest), "bad_block: the block builds on another parent"),
     ("no later than its parent", changed(SECOND, timestamp_ms=CLOCK_MS), "bad_block: a block is later than its parent"),
     ("other validators", changed(SECOND, validators_digest=NO_DIGEST), "bad_block: the header names other validators"),
     ("a stranger's", changed(SECOND, proposer=key_of("z").public), "bad_block: the proposer is no validator"),

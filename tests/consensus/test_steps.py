@@ -129,7 +129,7 @@ ROWS: list[tuple[str, str, Steps, list[str], tuple[int, int]]] = [
     ("a vote from afar", "a", heard(signed("c", Commit(FAR, FAR, NO_DIGEST))), [f"behind c at {FAR}"], (1, 0)),
     ("block sync", "a", lambda a: a.step(events.SyncedBlock(X, certified(Commit(1, 0, X.digest)), "c")), ["decided 1"], (2, 0)),
     ("two decisions of one height", "a", lambda a: decided(a).hear(DecidedMessage(Y, certified(Commit(1, 0, Y.digest), "bcd"), 2)), ["halt: two certificates contradict each other at height 1: more than f validators lie"], (2, 0)),
-    ("a decision on another parent", "a", lambda a: decided(a).hear(DecidedMessage(make("z", Y), certified(Commit(2, 0, make("z", Y).digest)), 3)), ["halt: two certificates contradict each other at height 2: more than f validators lie"], (2, 0)),
+    ("a decision on another parent", "a", lambda a: decided(a).hear(DecidedMessage(make("z", Y), certified(Commit(2, 0, make("z", Y).digest)), 3)), ["halt: two certificates contradict each other at height 1: more than f validators lie"], (2, 0)),
     # --- nobody is left behind
     ("a late COMMIT needs no answer yet", "a", lambda a: decided(a).hear(commit("c", X)), [], (2, 0)),
     ("nor at the first tick", "a", lambda a: decided(a).hear(commit("c", X)) or a.tick(), [], (2, 0)),
