@@ -25,6 +25,7 @@ from node.driver import Driver, Parts
 from node.execution import InlineExecution, NodeExecution
 from node.execution_frames import Place
 from node.execution_process import ProcessExecution
+from node.expiries import CHECK_SECONDS, Expiries, log_to
 from node.history import ValidatorHistory
 from node.inbox import Inbox
 from node.intake import NodeIntake
@@ -283,11 +284,20 @@ class Node:
         except OSError as error:
             raise port_refused(settings.p2p.host, settings.p2p.port, "p2p.port", error) from error
         self.p2p_port = self.network.port
+        self._watch_certificates(Expiries(log_to(logger)))
+        self._closing.callback(lambda: self._next_look.cancel())
         self._closing.push_async_callback(self.server.stop)
         try:
             self.rpc_port = await self.server.start(settings.rpc.host, settings.rpc.port)
         except OSError as error:
             raise port_refused(settings.rpc.host, settings.rpc.port, "rpc.port", error) from error
+
+    def _watch_certificates(self, expiries: Expiries) -> None:
+        """Look at everybody's certificate now and every hour."""
+        peers = {status.peer.name: status.certificate_days for status in self.network.status()}
+        days = {"": self.network.certificate_days()} | {name: left for name, left in peers.items() if left is not None}
+        expiries.check(days)
+        self._next_look = asyncio.get_running_loop().call_later(CHECK_SECONDS, self._watch_certificates, expiries)
 
     def _start_reporting(self) -> None:
         """Put evidence on chain: what is found, and what an earlier life has found."""
