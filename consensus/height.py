@@ -234,12 +234,8 @@ class Height:
 
     def advance(self, conditions: Conditions) -> None:
         """Do everything that has become possible."""
-        views = [change.vote.view for change in self._changes.values()]
-        led = view_changes.led_to(views, self.validators.faulty_max)
-        if led > self.view:
-            self._leave(led)
-        if not self._now.supported and view_changes.count_at_least(views, self.view) >= self.validators.quorum:
-            self._now.supported = True
+        if self._changes:
+            self._follow()
         if conditions.can_sign:
             self._change_view()
             if conditions.gate_open:
@@ -250,6 +246,15 @@ class Height:
         self._confront()
         self._decide(conditions)
         self._time(conditions)
+
+    def _follow(self) -> None:
+        """Move where f+1 lead; what q validators ask for is supported."""
+        views = [change.vote.view for change in self._changes.values()]
+        led = view_changes.led_to(views, self.validators.faulty_max)
+        if led > self.view:
+            self._leave(led)
+        if not self._now.supported and view_changes.count_at_least(views, self.view) >= self.validators.quorum:
+            self._now.supported = True
 
     def _change_view(self) -> None:
         """Ask for the view that was moved to without a NEW-VIEW: at once, or as soon as signing is allowed."""

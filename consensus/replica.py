@@ -153,7 +153,7 @@ class Replica:
         return events.Ready(halt=replace(ready.halt, last_word=word))
 
     def _receive(self, event: Received) -> None:
-        message, peer = event.message, event.peer
+        message, peer, height = event.message, event.peer, self.height
         if isinstance(message, Inquiry):
             self._take_inquiry(message, peer)
         elif isinstance(message, DecidedMessage):
@@ -165,9 +165,9 @@ class Replica:
             checkpoint = message
             self._stragglers.heard(peer, message.height + 1)
             self._guard(peer, lambda: self._checkpoints.receive(checkpoint, peer))
-        elif message.height < self.height:
+        elif message.height < height:
             self._take_late(message, peer)
-        elif message.height > self.height or self._height is None:
+        elif message.height > height or self._height is None:
             self._stragglers.heard(peer, message.height)
             self._keep(event)
         else:
@@ -178,15 +178,15 @@ class Replica:
         """A message of the undecided height."""
         message, peer, checked = event.message, event.peer, True
         try:
-            if isinstance(message, PrePrepare):
+            if isinstance(message, SignedVote):
+                checked = height.receive_vote(message)
+            elif isinstance(message, PrePrepare):
                 height.receive_pre_prepare(message, event.clock_ms)
             elif isinstance(message, ViewChangeMessage):
                 height.receive_view_change(message)
-            elif isinstance(message, NewViewMessage):
-                height.receive_new_view(message, event.clock_ms)
             else:
-                assert isinstance(message, SignedVote)
-                checked = height.receive_vote(message)
+                assert isinstance(message, NewViewMessage)
+                height.receive_new_view(message, event.clock_ms)
         except Invalid as error:
             self._outbox.reject(peer, error)
             if error.reason is Reason.BAD_BLOCK and isinstance(message, PrePrepare | NewViewMessage):
