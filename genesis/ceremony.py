@@ -13,6 +13,7 @@ from genesis.document import Deployment, Genesis, Settlement, check, load
 from genesis.fields import parse, refuse
 from genesis.member import Member, Role
 from state import codec, digest
+from state.codec import Value
 from state.errors import Invalid, Reason
 from state.keys import SIGNATURE_BYTES, KeyPair, verify
 from state.parameters import ChainParameters
@@ -52,6 +53,19 @@ def write_member(member: Member, keys: MemberKeys) -> str:
 
 def read_member(text: str) -> Member:
     """Read a member file and check its signatures. :raises Invalid: BAD_GENESIS or BAD_SIGNATURE."""
+    return _read(text)[0]
+
+
+def read_signed(text: str) -> tuple[Value, bytes, bytes | None]:
+    """A member file's canonical form and its signatures, by the node key and by the vote key: what a motion takes.
+
+    :raises Invalid: BAD_GENESIS or BAD_SIGNATURE.
+    """
+    member, node_signature, vote_signature = _read(text)
+    return member.to_value(), node_signature, vote_signature
+
+
+def _read(text: str) -> tuple[Member, bytes, bytes | None]:
     table = parse(text, MEMBER_CHARS_MAX)
     table.integer("format", MEMBER_VERSION, MEMBER_VERSION)
     member = Member.take(table)
@@ -64,7 +78,7 @@ def read_member(text: str) -> Member:
         if not verify(public, message, signature):
             detail = f"{name}_signature: the file of {member.id} is not what its {name} key signed; ask for it again"
             raise Invalid(Reason.BAD_SIGNATURE, detail)
-    return member
+    return member, claims[0][2], claims[1][2] if len(claims) > 1 else None
 
 
 def signing_message(member: Member) -> bytes:

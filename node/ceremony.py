@@ -142,6 +142,11 @@ def read_genesis(path: Path) -> Genesis:
     return _load(path, _read_public(path, DOCUMENT_CHARS_MAX))
 
 
+def read_member_file(path: Path) -> Member:
+    """Read a member file, its signatures and root certificate checked. :raises Invalid: BAD_GENESIS, BAD_SIGNATURE."""
+    return _named(path, _read_public(path, ceremony.MEMBER_CHARS_MAX))
+
+
 def _load(path: Path, text: str) -> Genesis:
     try:
         genesis = document.load(text)

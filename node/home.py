@@ -21,6 +21,11 @@ class Home:
         return self.path / "genesis.json"
 
     @property
+    def joined(self) -> Path:
+        """Of a member that joined later: which network, and where its nodes were."""
+        return self.path / "joined.json"
+
+    @property
     def member(self) -> Path:
         """This member's public data, signed, for the genesis ceremony."""
         return self.path / "member.json"
@@ -39,6 +44,17 @@ class Home:
     def vote_key(self) -> Path:
         """Signs votes; observers have none."""
         return self.keys / "vote.key"
+
+    def further_keys(self, first: Path) -> list[Path]:
+        """Keys that were made to take the place of ``first``, the oldest first: ``vote-2.key`` and so on."""
+        found: list[Path] = []
+        while (path := self.nth_key(first, len(found) + 2)).exists():
+            found.append(path)
+        return found
+
+    def nth_key(self, first: Path, number: int) -> Path:
+        """The file of a key's ``number``-th form; the first is ``first`` itself."""
+        return first if number == 1 else first.with_name(f"{first.stem}-{number}{first.suffix}")
 
     @property
     def account_key(self) -> Path:

@@ -60,7 +60,7 @@ class NodeIntake:
         status_of: Callable[[bytes], Awaitable[TransactionStatus]],
         finalised: Callable[[float], None],
         *,
-        is_validator: bool,
+        is_validator: Callable[[], bool],
     ) -> None:
         self._inbox = inbox
         self._notices = notices
@@ -81,7 +81,7 @@ class NodeIntake:
 
     async def submit_many(self, transactions: list[bytes]) -> list[SubmitResult]:
         """See ``rpc.backend.Intake``."""
-        if not self._is_validator:
+        if not self._is_validator():
             sentence = "this node is an observer and takes no transactions; send them to a validator"
             return [Refused(NOT_A_VALIDATOR, sentence) for _ in transactions]
         if not transactions:

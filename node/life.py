@@ -9,8 +9,9 @@ import json
 import logging
 import os
 import random
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from consensus.events import Halt
@@ -26,9 +27,11 @@ from node.execution import InlineExecution, NodeExecution
 from node.execution_frames import Place
 from node.execution_process import ProcessExecution
 from node.expiries import CHECK_SECONDS, Expiries, log_to
+from node.following import Following
 from node.history import ValidatorHistory
 from node.inbox import Inbox
 from node.intake import NodeIntake
+from node.membership import Membership, check_names
 from node.metrics import Metrics
 from node.notices import Notices
 from node.opening import Opening, port_refused
@@ -37,13 +40,13 @@ from node.proposing import Pace
 from node.queries import NodeQueries, Sources
 from node.quota import Quota
 from node.readings import readings
+from node.reads import ROSTER
 from node.recording import JOURNAL_HEIGHTS_MAX
 from node.records import Recovered
 from node.reporting import Reporter
-from node.runtime import AsyncClock, InlineVerifier, PeerLinks, open_journal, standing
+from node.runtime import AsyncClock, InlineVerifier, PeerLinks, open_journal, said_of
 from node.signer import Signer
 from node.verifying import ProcessVerifier
-from p2p.frame import Role
 from p2p.network import PeerNetwork
 from rpc import submissions
 from rpc.methods import method_table
@@ -86,7 +89,7 @@ class Node:
         """Done when the node can't go on, or is asked to stop (None)."""
         self.notices = Notices(logger, self._halted)
         self.inbox = Inbox(self._failed)
-        self.links = PeerLinks(opening.peers, self.inbox, logger)
+        self.links = PeerLinks((), self.inbox, logger)
         self.p2p_port = 0
         self.rpc_port = 0
         self._closing = AsyncExitStack()
@@ -112,15 +115,18 @@ class Node:
         self._closing.push_async_callback(self.execution.close)
         executed_height, next_due_ms, quota = await self._replay(recovered)
         self.chain.check_anchor()
+        await self._open_membership()
         self.journal, journal_thread = open_journal(self._home.journal, self.inbox)
         self._closing.callback(self.journal.close)
         self._closing.callback(journal_thread.shutdown)
         self._closing.callback(self.inbox.close)
-        signer = self._signer(recovered, self._opening.vote_key)
+        signer = self._signer(recovered, self._opening.vote_keys)
         begun = start.start_state(self.chain, signer, self.history, lag, executed_height)
         for certificate in begun.certified:
             self.notices.certified(certificate.vote.height)
-        vote_key = None if signer is None else signer.public
+        identity = ReplicaIdentity(None, self._chain_id, genesis.parameters, genesis.time_ms)
+        if signer is not None:
+            identity = replace(identity, vote_key=signer.public, other_keys=signer.others)
         self.clock = AsyncClock(self.inbox)
         self.verifier = await self._open_verifier()
         self.pool = Pool(PoolLimits(bytes_max=settings.node.pool_bytes_max))
@@ -130,7 +136,7 @@ class Node:
                 parameters=genesis.parameters,
                 chain=self.chain,
                 pool=self.pool,
-                replica=Replica(ReplicaIdentity(vote_key, self._chain_id, genesis.parameters, genesis.time_ms), begun),
+                replica=Replica(identity, begun),
                 validators=self.history,
                 signer=signer,
                 executed_height=executed_height,
@@ -156,7 +162,7 @@ class Node:
             extra={
                 "facts": {
                     "member": self._opening.member.id,
-                    "role": self._opening.member.role.value,
+                    "role": self.membership.standing.role.value,
                     "height": self.chain.height,
                     "p2p_port": self.p2p_port,
                     "rpc_port": self.rpc_port,
@@ -210,25 +216,38 @@ class Node:
             height: int = finished.value
             return height, next_due_ms, quota
 
-    def _signer(self, recovered: Recovered, vote_key: KeyPair | None) -> Signer | None:
-        return None if vote_key is None else Signer(vote_key, self._chain_id, self.journal, recovered)
+    def _signer(self, recovered: Recovered, vote_keys: Sequence[KeyPair]) -> Signer | None:
+        if not vote_keys:
+            return None
+        first, *others = vote_keys
+        return Signer(first, self._chain_id, self.journal, recovered, others, self.history.find)
+
+    async def _open_membership(self) -> None:
+        """Who is a member by the state as it is. :raises Invalid: BAD_CONFIGURATION."""
+        opening, settings = self._opening, self._settings.p2p
+        roster = await self.execution.read(ROSTER)
+        if not opening.hints:
+            check_names(settings, roster)
+        self.membership = Membership(opening.member.id, opening.identities, settings, opening.hints, roster)
+        self.links.adopt(self.membership.standing.peers)
 
     async def _serve(self) -> None:
         """Link with peers and answer clients. :raises Invalid: UNAVAILABLE, a port is taken."""
         opening, settings = self._opening, self._settings
-        role = Role(opening.member.role.value)
+        standing = self.membership.standing
         self.network = PeerNetwork(
-            opening.identity,
+            standing.identity,
             self._chain_id,
-            role,
-            opening.peers,
+            standing.role,
+            standing.peers,
             self.links.on_event,
-            standing(lambda: self.chain.height, self.driver.newest_vote, self.links),
+            said_of(lambda: self.chain.height, self.driver.newest_vote, self.links),
             self.clock.now_ms,
             random.random,
             self._failed,
         )
         self.links.attach(self.network)
+        self.following = Following(self.membership, self.execution, self.links, self.network, self._failed)
         self.queries = NodeQueries(
             Sources(
                 VERSION,
@@ -243,6 +262,7 @@ class Node:
                 self.notices,
                 self.network.status,
                 self.not_ready,
+                lambda: self.membership.standing,
             )
         )
         self.metrics = Metrics(
@@ -267,10 +287,10 @@ class Node:
             self.driver.pressure,
             self.queries.status_of,
             self.metrics.finalised,
-            is_validator=role is Role.VALIDATOR,
+            is_validator=self.following.is_validator,
         )
-        if role is Role.VALIDATOR:
-            self._start_reporting()
+        self.notices.on_executed(self.following.executed)
+        self._start_reporting()
         self.server = Server(
             method_table(self.intake, self.queries, VERSION),
             self.not_ready,
@@ -301,14 +321,12 @@ class Node:
 
     def _start_reporting(self) -> None:
         """Put evidence on chain: what is found, and what an earlier life has found."""
-        genesis, opening = self._opening.genesis, self._opening
         reporter = Reporter(
             self._chain_id,
-            genesis.parameters,
-            KeyPair.from_seed(opening.identity.seed),
-            genesis.account_address(opening.member),
+            self._opening.genesis.parameters,
+            self.following.speaker,
             self.intake.submit_many,
-            self.queries.is_reported,
+            self.queries.is_settled,
         )
         self.notices.on_evidence(reporter.add)
         for encoded in self.chain.evidence():
@@ -382,7 +400,8 @@ class Node:
 
     def not_ready(self) -> list[str]:
         """Why the node is not ready; nothing when it is."""
-        return list(
+        trouble = self.membership.standing.trouble
+        return [trouble] * bool(trouble) + list(
             readiness.reasons(
                 readiness.Vitals(
                     self._opening.member.id,

@@ -11,12 +11,12 @@ from pathlib import Path
 from genesis.document import DOCUMENT_CHARS_MAX, Genesis
 from genesis.member import Member, Role
 from node import configuration as configuration_file
-from node.ceremony import read_genesis
+from node.ceremony import read_genesis, read_member_file
 from node.configuration import Configuration
 from node.home import Home
-from node.keystore import Purpose, find_passphrase, read_key
-from p2p.frame import Role as LinkRole
-from p2p.identity import Identity
+from node.joining import read_joined
+from node.keystore import Passphrase, Purpose, find_passphrase, read_key
+from p2p.identity import Identity, make_identity
 from p2p.peers import Peer
 from state.errors import Invalid, Reason
 from state.keys import KeyPair
@@ -33,11 +33,22 @@ class Opening:
     """The genesis document, byte for byte."""
     member: Member
     """Whose node this is."""
-    identity: Identity
-    vote_key: KeyPair | None
-    """None for an observer."""
-    peers: tuple[Peer, ...]
-    """All other members' nodes."""
+    identities: tuple[Identity, ...]
+    """Of each node key in the home, the oldest first: the chain says which one is the node's now."""
+    vote_keys: tuple[KeyPair, ...]
+    """Likewise; an observer may have none."""
+    hints: tuple[Peer, ...]
+    """Where the network's nodes were when a member joined later; empty for a founder."""
+
+    @property
+    def identity(self) -> Identity:
+        """The oldest."""
+        return self.identities[0]
+
+    @property
+    def vote_key(self) -> KeyPair | None:
+        """The oldest, None for an observer without any."""
+        return self.vote_keys[0] if self.vote_keys else None
 
 
 def read_home(path: Path, environment: Mapping[str, str]) -> Opening:
@@ -60,37 +71,39 @@ def read_home(path: Path, environment: Mapping[str, str]) -> Opening:
     passphrase = find_passphrase(configuration.keys.passphrase_file, environment)
     node_key = read_key(home.node_key, Purpose.NODE, passphrase)
     member = next((member for member in genesis.members if member.node_key == node_key.public), None)
+    hints: tuple[Peer, ...] = ()
+    if member is None and home.joined.exists():
+        hints, member = read_joined(home, genesis.chain_id), _joined_member(home, node_key)
     if member is None:
         raise Invalid(
             Reason.CONFLICT,
             f"{home.node_key} is the key of no member in {home.genesis}: one of the two files is another network's",
         )
-    vote_key = read_key(home.vote_key, Purpose.VOTE, passphrase) if member.role is Role.VALIDATOR else None
-    if vote_key is not None and vote_key.public != member.vote_key:
+    vote_keys = _vote_keys(home, passphrase, member)
+    identities = [Identity(node_key.seed, member.root_certificate, node_key.public)]
+    for path in home.further_keys(home.node_key):
+        identities.append(make_identity(read_key(path, Purpose.NODE, passphrase).seed, member.legal_name))
+    return Opening(home, configuration, genesis, document, member, tuple(identities), vote_keys, hints)
+
+
+def _joined_member(home: Home, node_key: KeyPair) -> Member:
+    """The member of a home that has joined later. :raises Invalid: BAD_GENESIS, BAD_SIGNATURE or CONFLICT."""
+    member = read_member_file(home.member)
+    if member.node_key != node_key.public:
+        raise Invalid(Reason.CONFLICT, f"{home.node_key} is not the key that {home.member} names")
+    return member
+
+
+def _vote_keys(home: Home, passphrase: Passphrase | None, member: Member) -> tuple[KeyPair, ...]:
+    paths = [home.vote_key] if member.role is Role.VALIDATOR or home.vote_key.exists() else []
+    paths += home.further_keys(home.vote_key)
+    keys = tuple(read_key(path, Purpose.VOTE, passphrase) for path in paths)
+    if member.vote_key is not None and keys[0].public != member.vote_key:
         raise Invalid(
             Reason.CONFLICT,
             f"{home.vote_key} is not the key that {home.genesis} names for {member.id}: restore it from your backup",
         )
-    identity = Identity(node_key.seed, member.root_certificate, node_key.public)
-    return Opening(
-        home, configuration, genesis, document, member, identity, vote_key, _peers(configuration, genesis, member)
-    )
-
-
-def _peers(configuration: Configuration, genesis: Genesis, own: Member) -> tuple[Peer, ...]:
-    known = {member.id for member in genesis.members}
-    for name, _ in configuration.p2p.peers:
-        if name not in known:
-            raise Invalid(Reason.BAD_CONFIGURATION, f"p2p.peers in config.toml names {name}, and no member has that id")
-    peers = []
-    for member in genesis.members:
-        if member.id == own.id:
-            continue
-        endpoint = configuration.p2p.endpoint_of(member.id)
-        host, port = (member.host, member.port) if endpoint is None else (endpoint.host, endpoint.port)
-        role = LinkRole(member.role.value)
-        peers.append(Peer(member.node_key, member.id, host, port, member.root_certificate, role))
-    return tuple(peers)
+    return keys
 
 
 def lock_home(home: Home) -> int:

@@ -18,6 +18,7 @@ from node.chain import Chain
 from node.driver import Driver
 from node.execution import NodeExecution
 from node.history import ValidatorHistory
+from node.membership import Standing
 from node.notices import Notices
 from node.pool import Pool
 from node.seams import Executed
@@ -91,6 +92,7 @@ class Sources:
     notices: Notices
     peers: Callable[[], Sequence[PeerStatus]]
     not_ready: Callable[[], Sequence[str]]
+    standing: Callable[[], Standing]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +120,14 @@ class NodeQueries:
 
     async def node(self) -> NodeFact:
         """See ``rpc.backend.Queries``, here and below."""
-        sources, latest = self._sources, self._latest
+        sources, latest, standing = self._sources, self._latest, self._sources.standing()
         return NodeFact(
             version=sources.version,
             chain_id=sources.genesis.chain_id,
             address_prefix=self._prefix,
-            node_id=sources.member.node_key,
+            node_id=standing.identity.node_id,
             member=sources.member.id,
-            role=sources.member.role.value,
+            role=standing.role.value,
             height=latest.height,
             decided_height=self._chain.height,
             certified_height=sources.notices.certified_height,
@@ -166,8 +168,11 @@ class NodeQueries:
         index = validators.index_of(evidence.vote_key)
         return "" if index is None else validators.validators[index].member
 
-    async def is_reported(self, evidence: Evidence) -> bool:
-        """Whether the chain has a report of that member and height."""
+    async def is_settled(self, evidence: Evidence) -> bool:
+        """Whether there is nothing to report: the chain has it, or the key is none of that height's validators."""
+        validators = self._sources.history.find(evidence.height)
+        if validators is not None and validators.index_of(evidence.vote_key) is None:
+            return True
         answer = await self.contract_query("evidence", "reported", [self.accused(evidence), evidence.height], None)
         return answer.value is True
 

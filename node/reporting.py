@@ -34,27 +34,24 @@ INTERFACE = 1
 class Reporter:
     """Reports of one node.
 
-    :param key: the node's own key.
-    :param account: address of its member's account, which sends.
+    :param speaker: address of the member's account, which sends, and the node's own key; None while it may not.
     :param submit: takes transactions in as a client's are.
-    :param is_reported: whether the chain has a report of that member and height.
+    :param is_settled: whether there is nothing to report: the chain has it, or the key is no validator's.
     """
 
     def __init__(
         self,
         chain_id: bytes,
         parameters: ChainParameters,
-        key: KeyPair,
-        account: str,
+        speaker: Callable[[], tuple[str, KeyPair] | None],
         submit: Callable[[list[bytes]], Awaitable[Sequence[SubmitResult]]],
-        is_reported: Callable[[Evidence], Awaitable[bool]],
+        is_settled: Callable[[Evidence], Awaitable[bool]],
     ) -> None:
         self._chain_id = chain_id
         self._window_ms = parameters.transaction_window_ms
-        self._key = key
-        self._account = account
+        self._speaker = speaker
         self._submit = submit
-        self._is_reported = is_reported
+        self._is_settled = is_settled
         self._pending: dict[bytes, None] = {}
         self._arrived = asyncio.Event()
 
@@ -80,17 +77,21 @@ class Reporter:
 
     async def _is_done(self, evidence: Evidence) -> bool:
         try:
-            return await self._is_reported(evidence)
+            return await self._is_settled(evidence)
         except Invalid as error:
             logger.warning("whether evidence is on chain can't be told yet", extra={"facts": {"why": str(error)}})
             return False
 
     async def _report(self, encoded: bytes) -> None:
+        speaker = self._speaker()
+        if speaker is None:
+            return
+        account, key = speaker
         now_ms = time.time_ns() // 1_000_000
         arguments: list[Value] = [encoded]
         body = Body(
             self._chain_id,
-            self._account,
+            account,
             (now_ms.to_bytes(8, "big") + encoded[-DIGEST_BYTES:])[:CLIENT_ID_BYTES],
             now_ms + self._window_ms // 2,
             None,
@@ -98,6 +99,6 @@ class Reporter:
             (Call(CONTRACT, INTERFACE, METHOD, arguments),),
             (),
         )
-        for result in await self._submit([sign(body, [self._key]).encoded]):
+        for result in await self._submit([sign(body, [key]).encoded]):
             if isinstance(result, Refused):
                 logger.warning("evidence was not taken in", extra={"facts": {"why": result.detail}})

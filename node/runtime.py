@@ -110,6 +110,12 @@ class PeerLinks:
         self.refused_count = 0
         """Frames of observers that only a validator may send."""
 
+    def adopt(self, peers: Sequence[Peer]) -> None:
+        """Other peers from now on. What a link of an old one still has to say is known by its name."""
+        self._node_ids = {peer.name: peer.node_id for peer in peers}
+        self._members |= {peer.node_id: peer.name for peer in peers}
+        self._roles = {peer.name: peer.role for peer in peers}
+
     def attach(self, network: PeerNetwork) -> None:
         """The network that ``on_event`` hears of."""
         self._network = network
@@ -159,7 +165,7 @@ class PeerLinks:
 
     def _received(self, member: str, event: Received) -> None:
         is_vote = event.link_kind is LinkKind.VOTES
-        if self._roles[member] is Role.OBSERVER and not _is_for_observers(event):
+        if self._roles.get(member) is not Role.VALIDATOR and not _is_for_observers(event):
             self.refused_count += 1
             self._logger.warning("an observer sent what only validators may", extra={"facts": {"peer": member}})
         elif is_vote:
@@ -200,7 +206,7 @@ def open_journal(directory: Path, inbox: Inbox) -> tuple[FileJournal, ThreadPool
     return journal, thread
 
 
-def standing(
+def said_of(
     height: Callable[[], int], newest_vote: Callable[[str], bytes], links: PeerLinks
 ) -> Callable[[bytes], tuple[int, bytes]]:
     """What a Hello says to the node with an id: our height, and the newest vote of its own that we hold."""

@@ -200,6 +200,15 @@ class PeerNetwork:
             for link in list(neighbour.links.values()):
                 link.stop(reason)
 
+    def set_identity(self, identity: Identity) -> None:
+        """Be known by another key from now on. Every link ends, and comes up again where peers know the key."""
+        self._identity = identity
+        self._leaf = issue_leaf(identity, self._clock_ms())
+        show(self._server_context, identity, self._leaf)
+        for neighbour in self._neighbours.values():
+            self._drop(neighbour, "this node has another key")
+            self._admit(neighbour)
+
     def renew_leaf(self) -> None:
         """Issue the next certificate and show it from now on. Runs by itself thirty days before the old one ends."""
         self._leaf = issue_leaf(self._identity, self._clock_ms())

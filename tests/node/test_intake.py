@@ -49,7 +49,7 @@ class Watch:
 
 def intake_at(line: Line, notices: Notices, depth: Callable[[], int] = lambda: 0) -> NodeIntake:
     pressure = Pressure(Watch(), depth)
-    return NodeIntake(cast(Inbox, line), notices, pressure, unknown, lambda _: None, is_validator=True)
+    return NodeIntake(cast(Inbox, line), notices, pressure, unknown, lambda _: None, is_validator=lambda: True)
 
 
 async def unknown(_: bytes) -> TransactionStatus:

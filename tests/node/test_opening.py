@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from node.configuration import Endpoint
 from node.home import Home
 from node.keystore import Purpose, generate, write_key
 from node.opening import check_port, lock_home, port_refused, read_home
-from p2p.frame import Role
 from state.errors import Invalid
 from tests.node.network import make_homes
 
@@ -41,10 +41,7 @@ def test_a_good_home(home: Home) -> None:
     assert opening.identity.node_id == opening.member.node_key
     assert opening.vote_key is not None
     assert opening.vote_key.public == opening.member.vote_key
-    assert [(peer.name, peer.role) for peer in opening.peers] == [
-        ("borealis", Role.VALIDATOR),
-        ("meridian", Role.OBSERVER),
-    ]
+    assert (len(opening.identities), len(opening.vote_keys), opening.hints) == (1, 1, ())
     observer = read_home(home.path.parent / "meridian", {})
     assert observer.vote_key is None
     assert "seed" not in repr(opening)
@@ -55,11 +52,7 @@ def test_an_endpoint_of_the_configuration_wins(home: Home) -> None:
     entry = 'borealis = "10.0.0.9:4000"\n'
     text = text.replace("[p2p.peers]\n", f"[p2p.peers]\n{entry}")
     home.configuration.write_text(text)
-    assert [(peer.host, peer.port) for peer in read_home(home.path, {}).peers if peer.name == "borealis"] == [
-        ("10.0.0.9", 4000)
-    ]
-    home.configuration.write_text(text.replace("borealis =", "nobody ="))
-    assert refusal(home) == "p2p.peers in config.toml names nobody, and no member has that id"
+    assert read_home(home.path, {}).configuration.p2p.endpoint_of("borealis") == Endpoint("10.0.0.9", 4000)
 
 
 def test_a_missing_file(home: Home) -> None:
