@@ -4,10 +4,23 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from scripts.benchmarks import chart, contracts, kernel, network, report, sync
+from scripts.benchmarks import (
+    chart,
+    contracts,
+    counts,
+    growth,
+    kernel,
+    network,
+    report,
+    rpc,
+    sync,
+    world,
+)
+from scripts.benchmarks.load import Body
 from scripts.benchmarks.progress import Progress
 from state.errors import Invalid
 
@@ -15,15 +28,25 @@ EPILOG = "example: ./scripts/bench network --json network.json, later --compare 
 
 Figures = dict[str, Any]
 
+PLAIN: tuple[tuple[str, str, Callable[[Progress], Figures]], ...] = (
+    ("contracts", "the price of each construct of the language, a transfer", lambda say: contracts.measure(say)),
+    ("kernel", "postings a second, the cost of checks, look-ups", lambda say: kernel.measure(say)),
+    ("state", "keys a second of the world state, few and a million", lambda say: world.measure(say)),
+    ("rpc", "what taking a transaction in costs a node", lambda say: rpc.measure(say)),
+    ("counts", "what a block and a transaction cost in messages, syncs, hashes, bytes", lambda _: counts.figures()),
+)
+"""Those that have nothing to choose."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(prog="bench", description="Measure Hansa on this machine.", epilog=EPILOG)
     parts = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
     _add_network(parts)
-    _add(parts, "contracts", "the price of each construct, a transfer", lambda _, say: contracts.measure(say))
-    _add(parts, "kernel", "postings a second, the cost of checks, look-ups", lambda _, say: kernel.measure(say))
     _add_sync(parts)
+    _add_growth(parts)
+    for name, about, measure in PLAIN:
+        _add(parts, name, about, partial(_plain, measure))
     chosen = parser.parse_args(arguments)
     try:
         other = None if chosen.compare is None else json.loads(chosen.compare.read_text())
@@ -52,6 +75,10 @@ def _add(
     return part
 
 
+def _plain(measure: Callable[[Progress], Figures], _: argparse.Namespace, progress: Progress) -> Figures:
+    return measure(progress)
+
+
 def _add_network(parts: Any) -> None:
     part = _add(parts, "network", "throughput and finality of validators, beside what bounds them", _network)
     part.add_argument("--svg", type=Path, metavar="FILE", help="draw finality against offered rate")
@@ -67,6 +94,7 @@ def _add_network(parts: Any) -> None:
     )  # fmt: skip
     part.add_argument("--execution", choices=["process", "inline"], default="process", help="the nodes' setting")
     part.add_argument("--verification-workers", type=int, default=0, metavar="N", help="the nodes' setting (default 0)")
+    part.add_argument("--body", choices=[kind.value for kind in Body], default="binary", help="how clients send")
     part.add_argument("--directory", type=Path, metavar="DIR", help="keep the networks there and go on with them")
 
 
@@ -78,6 +106,7 @@ def _network(chosen: argparse.Namespace, progress: Progress) -> Figures:
         offered_tps=chosen.offered_tps,
         execution=chosen.execution,
         verification_workers=chosen.verification_workers,
+        body=Body(chosen.body),
         directory=chosen.directory,
     )
     if len(chosen.validators) > 1:
@@ -97,6 +126,16 @@ def _sync(chosen: argparse.Namespace, progress: Progress) -> Figures:
     if chosen.blocks is not None:
         shapes = (sync.Shape("blocks", chosen.blocks, chosen.payments),)
     return sync.run(sync.Plan(shapes=shapes, verification_workers=chosen.verification_workers), progress)
+
+
+def _add_growth(parts: Any) -> None:
+    part = _add(parts, "growth", "what a long chain costs to start on and to ask", _growth)
+    part.add_argument("--blocks", type=_numbers, default=(1_000, 100_000), metavar="N,…", help="a short, a long chain")
+    part.add_argument("--directory", type=Path, metavar="DIR", help="keep the chains there and use them again")
+
+
+def _growth(chosen: argparse.Namespace, progress: Progress) -> Figures:
+    return growth.run(growth.Plan(blocks=chosen.blocks, directory=chosen.directory), progress)
 
 
 def _draw(figures: Figures, path: Path) -> None:

@@ -285,6 +285,15 @@ class _Payments:
         return sign(Body(birth.CHAIN_ID, sender, identity, self.now_ms() + 60_000, None, fuel, (call,), ()), [key])
 
 
+def figures() -> dict[str, Any]:
+    """For the JSON and the table."""
+    found = measure()
+    return {
+        "per_block": {name: round(value, 3) for name, value in found.per_block.items()},
+        "per_transaction": {name: round(value, 3) for name, value in found.per_transaction.items()},
+    }
+
+
 def measure() -> Counts:
     """Count. The same answer every time."""
     nodes = Nodes()

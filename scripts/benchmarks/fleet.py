@@ -81,10 +81,11 @@ class Fleet:
     :param seed: what the next load's payments are drawn from; each load takes another.
     """
 
-    def __init__(self, network: Network, accounts: int, progress: Progress) -> None:
+    def __init__(self, network: Network, accounts: int, progress: Progress, kind: load.Body) -> None:
         self.network = network
         self.accounts = accounts
         self._progress = progress
+        self._kind = kind
         self._loads = time.time_ns() & 0xFFFFFFFF
         self._urls = [place.url for place in network.validators]
 
@@ -107,7 +108,7 @@ class Fleet:
         self._loads += 1
         now_ms = time.time_ns() // 1_000_000
         payments = list(self.network.payments(self.accounts, count, self._loads, now_ms))
-        batches = load.schedule(payments, tps, WATCHED_AT_FULL_LOAD if is_full else WATCHED_PER_SECOND)
+        batches = load.schedule(payments, tps, WATCHED_AT_FULL_LOAD if is_full else WATCHED_PER_SECOND, self._kind)
         self._progress(f"offering {tps:,.0f} payments a second for {seconds:.0f} s")
         return asyncio.run(self._offer(batches, tps, count))
 
@@ -151,13 +152,15 @@ class Fleet:
 
 
 @contextmanager
-def running(network: Network, accounts: int, progress: Progress) -> Iterator[Fleet]:
+def running(
+    network: Network, accounts: int, progress: Progress, kind: load.Body = load.Body.BINARY
+) -> Iterator[Fleet]:
     """Validators from start to stop, whatever happens in between."""
     try:
         for place in network.validators:
             devnet.start(place)
         devnet.await_ready(network.validators, READY_SECONDS_MAX)
-        yield Fleet(network, accounts, progress)
+        yield Fleet(network, accounts, progress, kind)
     finally:
         devnet.stop(network.places)
 

@@ -5,8 +5,8 @@ not, as clients do who know nothing of each other. Finality is measured from tha
 came round to sending, so that a stall anywhere, here too, counts as waiting (no coordinated omission). What was
 refused, lost or not final within WAIT_MS counts as infinitely late.
 
-A batch is one JSON-RPC request with many ``tx_submit``. One of its transactions, not always the first, is watched by
-``tx_wait`` until it is final.
+A batch is one binary body, or one JSON-RPC request with many ``tx_submit``. One of its transactions, not always the
+first, is watched by ``tx_wait`` until it is final.
 """
 
 import asyncio
@@ -15,10 +15,13 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from random import Random
 
 import aiohttp
 
+from rpc import submissions
+from rpc.errors import RpcError
 from state.transaction import Transaction
 
 BATCHES_PER_SECOND = 100
@@ -32,6 +35,15 @@ UNANSWERED_MAX = 900
 
 REQUEST_SECONDS_MAX = 60
 
+JSON_TYPE = "application/json"
+
+
+class Body(Enum):
+    """How transactions travel."""
+
+    BINARY = "binary"
+    JSON = "json"
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -40,6 +52,7 @@ class Batch:
     due_seconds: float
     """When it leaves, from the start."""
     count: int
+    kind: Body
     body: bytes
     watched: int | None
     """Index of the transaction whose finality is measured; None for none."""
@@ -59,7 +72,9 @@ class Sent:
     """How far the generator itself fell behind its schedule; it is inside of every finality."""
 
 
-def schedule(transactions: Sequence[Transaction], tps: float, watched_per_second: int) -> list[Batch]:
+def schedule(
+    transactions: Sequence[Transaction], tps: float, watched_per_second: int, kind: Body = Body.BINARY
+) -> list[Batch]:
     """The batches of an open loop of ``tps``, with their times."""
     size = max(1, round(tps / BATCHES_PER_SECOND))
     every = max(1, round(tps / size / watched_per_second)) if watched_per_second else 0
@@ -69,7 +84,7 @@ def schedule(transactions: Sequence[Transaction], tps: float, watched_per_second
         group = transactions[start : start + size]
         place = chosen.randrange(len(group))
         watched = place if every and index % every == 0 else None
-        batches.append(Batch(start / tps, len(group), _encode(group), watched, group[place].id))
+        batches.append(Batch(start / tps, len(group), kind, _encode(group, kind), watched, group[place].id))
     return batches
 
 
@@ -102,20 +117,29 @@ async def offer(urls: Sequence[str], batches: Sequence[Batch]) -> Sent:
 
 async def _submit(session: aiohttp.ClientSession, url: str, batch: Batch, due: float, sent: Sent) -> None:
     try:
-        taken = [False] * batch.count
-        for answer in json.loads(await _post(session, url, batch.body)):
-            if "error" in answer:
-                code = str(answer["error"].get("data", {}).get("code", answer["error"]["code"]))
-                sent.refused[code] = sent.refused.get(code, 0) + 1
-            else:
-                sent.accepted += 1
-                taken[answer["id"]] = True
+        refusals = await _refusals(session, url, batch)
+        for code in filter(None, refusals):
+            sent.refused[code] = sent.refused.get(code, 0) + 1
+        sent.accepted += refusals.count(None)
     except (aiohttp.ClientError, TimeoutError, OSError):
         _lose(sent, "unreachable", batch.count, batch)
         return
     if batch.watched is not None:
-        is_final = taken[batch.watched] and await _await_final(session, url, batch.watched_id)
+        is_final = refusals[batch.watched] is None and await _await_final(session, url, batch.watched_id)
         sent.finality_ms.append((time.perf_counter() - due) * 1000 if is_final else float("inf"))
+
+
+async def _refusals(session: aiohttp.ClientSession, url: str, batch: Batch) -> list[str | None]:
+    """Why each transaction of a batch was not taken; None where it was."""
+    if batch.kind is Body.BINARY:
+        answer = await _post(session, url + submissions.PATH, batch.body, submissions.CONTENT_TYPE)
+        results = submissions.decode_results(answer, batch.count)
+        return [result.code if isinstance(result, RpcError) else None for result in results]
+    refusals: list[str | None] = ["unanswered"] * batch.count
+    for item in json.loads(await _post(session, url, batch.body)):
+        error = item.get("error")
+        refusals[item["id"]] = None if error is None else str(error.get("data", {}).get("code", error["code"]))
+    return refusals
 
 
 async def _await_final(session: aiohttp.ClientSession, url: str, identity: bytes) -> bool:
@@ -133,12 +157,16 @@ def _lose(sent: Sent, code: str, count: int, batch: Batch) -> None:
         sent.finality_ms.append(float("inf"))
 
 
-async def _post(session: aiohttp.ClientSession, url: str, body: bytes) -> bytes:
-    async with session.post(url, data=body, headers={"content-type": "application/json"}) as response:
+async def _post(session: aiohttp.ClientSession, url: str, body: bytes, content_type: str = JSON_TYPE) -> bytes:
+    async with session.post(url, data=body, headers={"content-type": content_type}) as response:
+        if response.status != 200 and content_type != JSON_TYPE:
+            raise aiohttp.ClientError(f"HTTP {response.status}")
         return await response.read()
 
 
-def _encode(group: Sequence[Transaction]) -> bytes:
+def _encode(group: Sequence[Transaction], kind: Body) -> bytes:
+    if kind is Body.BINARY:
+        return submissions.encode_transactions([item.encoded for item in group])
     calls = [
         {"jsonrpc": "2.0", "id": index, "method": "tx_submit", "params": ["0x" + item.encoded.hex()]}
         for index, item in enumerate(group)

@@ -20,6 +20,7 @@ from node.configuration import NodeSettings
 from scripts.benchmarks import bound, prepared
 from scripts.benchmarks.bound import Bound
 from scripts.benchmarks.fleet import Fleet, Run, running
+from scripts.benchmarks.load import Body
 from scripts.benchmarks.progress import Progress
 
 BASE_PORT = 28_600
@@ -60,6 +61,8 @@ class Plan:
     """At full load; None for FULL_PART of the bound."""
     execution: str = "process"
     verification_workers: int = 0
+    body: Body = Body.BINARY
+    """How clients send."""
     directory: Path | None = None
     is_curve: bool = True
     """Whether finality is measured at all PARTS, or at half only."""
@@ -123,6 +126,7 @@ def run(plan: Plan, progress: Progress) -> dict[str, Any]:
             "accounts": list(plan.accounts),
             "execution": plan.execution,
             "verification_workers": plan.verification_workers,
+            "body": plan.body.value,
             "others_share_max": round(busiest, 3),
             "note": _note(busiest),
         },
@@ -162,7 +166,7 @@ def _loaded(plan: Plan, accounts: int, progress: Progress, *, is_first: bool) ->
         parent = plan.directory or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hansa-bench-")))
         network = make_network(parent / name, plan, accounts, progress)
         progress("starting the validators")
-        fleet = stack.enter_context(running(network, accounts, progress))
+        fleet = stack.enter_context(running(network, accounts, progress, plan.body))
         before = _bound(progress)
         offered = plan.offered_tps or before.per_second / plan.validators * FULL_PART
         fleet.run(min(offered / 4, FIXED_TPS), WARM_SECONDS)

@@ -65,8 +65,9 @@ def show(what: str, figures: Mapping[str, Any], other: Mapping[str, Any] | None 
         table.add_column("ratio", justify="right")
     compared = {} if other is None else ratios(figures, other)
     listed = {name: part for name, part in figures.items() if name not in ("loads", "populations", "full_load")}
-    for name, value in flat(listed).items():
-        cells = [name.removeprefix("figures."), spelled(value)]
+    numbers: dict[str, float | None] = {f"figures.{name}": None for name in judged}
+    for name, value in (numbers | flat(listed)).items():
+        cells = [name.removeprefix("figures."), "not in time" if value is None else spelled(value)]
         if judged:
             target, met = judged.get(cells[0], ("", True)) if name.startswith("figures.") else ("", True)
             cells += [target, ("reached" if met else "missed") if target else ""]
