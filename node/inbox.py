@@ -1,7 +1,9 @@
 """The inbox and its one reader: events in, the driver's turns out.
 
-Everything that a driver hears of comes through here, in order. A drain handles events for a few milliseconds, then
-lets the loop look after sockets before it goes on. What the driver asked for itself is never dropped; what peers send
+Everything that a driver hears of comes through here, in order, but that what own clients send comes last: it is in no
+proposal before this node has passed it on, so votes may overtake it, and a flood of clients holds up none. Once in each
+drain it has its turn even so. A drain handles events for a few milliseconds, then lets the loop look after sockets
+before it goes on. What the driver asked for itself is never dropped; what peers send
 is, when more waits than the node can handle: agreement sends again what matters. Each member has a share, so that
 one member's flood fills its own and delays the others' votes by some 20 ms.
 
@@ -14,7 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from node.seams import BulkFrame, Event, VoteFrame
+from node.seams import BulkFrame, Event, Submitted, VoteFrame
 
 INBOX_BYTES_MAX = 64 * 1024 * 1024
 """Payloads of peers that wait, bytes."""
@@ -52,6 +54,8 @@ class Inbox:
         self._failed = failed
         self._handle: Callable[[Event], None] | None = None
         self._events: deque[Event] = deque()
+        self._submitted: deque[Submitted] = deque()
+        """What own clients sent; bounded by who posts it (``node.intake.SUBMITTING_MAX``)."""
         self._bytes = 0
         self._shares: dict[str, _Share] = {}
         self._is_scheduled = False
@@ -68,13 +72,17 @@ class Inbox:
         """Handle nothing any more."""
         self._is_closed = True
         self._events.clear()
+        self._submitted.clear()
 
     def post(self, event: Event) -> None:
         """Put an event in; it is handled soon, never within this call."""
         if isinstance(event, VoteFrame | BulkFrame) and not self._has_room(event):
             self.dropped_count += 1
             return
-        self._events.append(event)
+        if isinstance(event, Submitted):
+            self._submitted.append(event)
+        else:
+            self._events.append(event)
         self._schedule()
 
     def post_from_thread(self, event: Event) -> None:
@@ -87,7 +95,12 @@ class Inbox:
     @property
     def waiting_count(self) -> int:
         """Events that wait."""
-        return len(self._events)
+        return len(self._events) + len(self._submitted)
+
+    @property
+    def is_pressed(self) -> bool:
+        """Whether anything waits but what own clients sent."""
+        return bool(self._events)
 
     def _has_room(self, frame: VoteFrame | BulkFrame) -> bool:
         """Whether a frame may wait here; it is counted then."""
@@ -111,24 +124,34 @@ class Inbox:
         share.votes -= isinstance(frame, VoteFrame)
 
     def _schedule(self) -> None:
-        if self._events and not self._is_scheduled and not self._is_closed and self._handle is not None:
+        if (
+            (self._events or self._submitted)
+            and not self._is_scheduled
+            and not self._is_closed
+            and self._handle is not None
+        ):
             self._is_scheduled = True
             self._loop.call_soon(self._drain)
 
     def _drain(self) -> None:
-        assert self._handle is not None
         self._is_scheduled = False
         until = self._loop.time() + DRAIN_SECONDS_MAX
-        while self._events and not self._is_closed:
-            event = self._events.popleft()
-            if isinstance(event, VoteFrame | BulkFrame):
-                self._leaves(event)
-            try:
-                self._handle(event)
-            except Exception as error:  # noqa: BLE001 — the driver's edge: any error in it ends the node
-                self.close()
-                self._failed(error)
-                return
+        while self._events:
+            self._pass_on(self._events.popleft())
+            if self._loop.time() >= until:
+                break
+        while self._submitted:
+            self._pass_on(self._submitted.popleft())
             if self._loop.time() >= until:
                 break
         self._schedule()
+
+    def _pass_on(self, event: Event) -> None:
+        assert self._handle is not None
+        if isinstance(event, VoteFrame | BulkFrame):
+            self._leaves(event)
+        try:
+            self._handle(event)
+        except Exception as error:  # noqa: BLE001 — the driver's edge: any error in it ends the node
+            self.close()
+            self._failed(error)

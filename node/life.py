@@ -49,6 +49,7 @@ from node.signer import Signer
 from node.verifying import ProcessVerifier
 from p2p.network import PeerNetwork
 from rpc import submissions
+from rpc.guard import CONNECTIONS_MAX
 from rpc.methods import method_table
 from rpc.server import Server, ServerOptions
 from state.certificate import Certificate
@@ -79,9 +80,13 @@ class Ending:
 class Node:
     """One running node."""
 
-    def __init__(self, opening: Opening) -> None:
-        """Nothing happens before ``start``."""
+    def __init__(self, opening: Opening, clients_max: int = CONNECTIONS_MAX) -> None:
+        """Nothing happens before ``start``.
+
+        :param clients_max: how many connections clients may have.
+        """
         self._opening = opening
+        self._clients_max = clients_max
         self._home = opening.home
         self._settings = opening.configuration
         self._chain_id = opening.genesis.chain_id
@@ -296,7 +301,7 @@ class Node:
             self.not_ready,
             self.metrics.text,
             partial(submissions.answer, self.intake),
-            ServerOptions(hosts=settings.rpc.allowed_hosts),
+            ServerOptions(settings.rpc.allowed_hosts, self._clients_max, is_pressed=lambda: self.inbox.is_pressed),
         )
         self._closing.push_async_callback(self.network.close)
         try:

@@ -4,13 +4,13 @@ The order of work for a body: the gate (rpc.strict_json), the envelope, the meth
 handler, the answer. What fails before the envelope is known answers with id null; a notification never answers.
 
 Of a batch, all calls of one method that has a bulk handler go to it at once; then the others run in order, those
-that wait side by side. The specification leaves the order open, so nobody may rely on it. Between calls the event
-loop gets its turn, so that a batch never stalls a vote.
+that wait side by side. The specification leaves the order open, so nobody may rely on it. Every body passes the
+turnstile before it is read, and every further call of a batch before it is made, so that neither a flood of requests
+nor a batch stalls a vote.
 """
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -19,6 +19,7 @@ import msgspec
 
 from rpc import strict_json
 from rpc.errors import INTERNAL_ERROR, RpcError, error, from_invalid
+from rpc.turnstile import Turnstile, units_of
 from state.errors import Invalid
 
 BATCH_ENTRIES_MAX = 1_000
@@ -32,9 +33,6 @@ ANSWERS_BYTES_MAX = 64 * 1024 * 1024
 
 ID_BYTES_MAX = 256
 """Longest id, bytes of its JSON text."""
-
-TURN_SECONDS_MAX = 0.005
-"""After this long, the event loop gets a turn between two calls of a batch."""
 
 P = TypeVar("P", bound=msgspec.Struct)
 OnWait: TypeAlias = Callable[["asyncio.Task[None]"], None]
@@ -90,10 +88,13 @@ _batch_decoder = msgspec.json.Decoder(list[Envelope])
 class Dispatcher:
     """Answers bodies by a table of methods."""
 
-    def __init__(self, methods: Sequence[Method[Any]], logger: logging.Logger) -> None:
+    def __init__(
+        self, methods: Sequence[Method[Any]], logger: logging.Logger, turnstile: Turnstile | None = None
+    ) -> None:
         self.methods: Mapping[str, Method[Any]] = {method.name: method for method in methods}
         self._bound = {method.name: _bind(method) for method in methods}
         self._logger = logger
+        self._turnstile = turnstile or Turnstile()
         self._held = _Held()
 
     async def answer(self, body: bytes, on_wait: OnWait | None = None) -> bytes | None:
@@ -101,6 +102,7 @@ class Dispatcher:
 
         :param on_wait: is told each task that only waits, so that it can be cancelled when its caller has gone.
         """
+        await self._turnstile.enter(units_of(body))
         try:
             strict_json.check(body)
             if body.lstrip()[:1] == _BATCH:
@@ -149,22 +151,22 @@ class Dispatcher:
         async def answer(index: int, envelope: Envelope) -> None:
             answers.put(index, bytes(envelope.id), await self._answer_one(envelope))
 
-        tasks = [asyncio.create_task(answer(*call)) for call in calls]
-        if on_wait is not None:
-            for task in tasks:
-                on_wait(task)
+        tasks: list[asyncio.Task[None]] = []
+        for call in calls:
+            if tasks:
+                await self._turnstile.enter()
+            tasks.append(asyncio.create_task(answer(*call)))
+            if on_wait is not None:
+                on_wait(tasks[-1])
         await asyncio.gather(*tasks)
 
     async def _answer_singles(self, calls: list[tuple[int, Envelope]], answers: "_Answers") -> None:
-        turn_ends = time.monotonic() + TURN_SECONDS_MAX
         for index, envelope in calls:
             if answers.is_full:
                 answers.put(index, bytes(envelope.id), _answer_to(envelope, error("response_too_large")))
                 continue
+            await self._turnstile.enter()
             answers.put(index, bytes(envelope.id), await self._answer_one(envelope))
-            if time.monotonic() > turn_ends:
-                await asyncio.sleep(0)
-                turn_ends = time.monotonic() + TURN_SECONDS_MAX
 
     async def _answer_one(self, envelope: Envelope) -> bytes | None:
         try:

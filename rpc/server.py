@@ -32,6 +32,7 @@ from rpc.guard import (
     allows_origin,
     bounded_logger,
 )
+from rpc.turnstile import Turnstile, units_of
 
 BODY_BYTES_MAX = 4 * 1024 * 1024
 """Largest body: the transactions of a full block, hex."""
@@ -68,6 +69,8 @@ class ServerOptions:
     headers_seconds_max: float = HEADERS_SECONDS_MAX
     body_seconds_max: float = BODY_SECONDS_MAX
     body_bytes_max: int = BODY_BYTES_MAX
+    is_pressed: Callable[[], bool] = lambda: False
+    """Whether the node has work of its own waiting; callers then wait for it."""
 
 
 class Server:
@@ -89,7 +92,8 @@ class Server:
         self._options = options
         self._logger = bounded_logger("hansa.rpc")
         self.methods = tuple(method.name for method in methods)
-        self._dispatcher = Dispatcher(methods, self._logger)
+        self._turnstile = Turnstile(options.is_pressed)
+        self._dispatcher = Dispatcher(methods, self._logger, self._turnstile)
         self._readiness = readiness
         self._metrics = metrics
         self._submit = submit
@@ -171,9 +175,13 @@ class Server:
 
     async def _transactions(self, request: web.BaseRequest) -> web.Response:
         try:
-            return await self._answer(request, submissions.CONTENT_TYPE, self._submit)
+            return await self._answer(request, submissions.CONTENT_TYPE, self._submitted)
         except RpcError as refusal:
             return _rpc_refusal(400, refusal)
+
+    async def _submitted(self, body: bytes) -> bytes:
+        await self._turnstile.enter(units_of(body))
+        return await self._submit(body)
 
     async def _answer(
         self, request: web.BaseRequest, content_type: str, answer_to: Callable[[bytes], Awaitable[bytes | None]]

@@ -26,6 +26,7 @@ from node.seams import (
     Failed,
     PeerJoined,
     PeerLeft,
+    Submitted,
     Synced,
     TimerFired,
     Verified,
@@ -107,6 +108,22 @@ async def test_a_members_flood_leaves_room_for_the_others(monkeypatch: pytest.Mo
     assert (await sink.wait())[-1] == VoteFrame("alpha", b"a vote")
     sink.inbox.post(VoteFrame("mallory", b""))
     assert (sink.inbox.waiting_count, sink.inbox.dropped_count) == (1, 13)
+
+
+async def test_what_own_clients_send_comes_last_and_yet_in_each_drain(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = [Submitted(number, ()) for number in range(3)]
+    votes = [VoteFrame("alpha", bytes([number])) for number in range(4)]
+    sink = Sink(7)
+    for event in (sent[0], votes[0], sent[1], sent[2], *votes[1:]):
+        sink.inbox.post(event)
+    assert (sink.inbox.waiting_count, sink.inbox.is_pressed) == (7, True)
+    assert await sink.open().wait() == [*votes, *sent]
+    assert (sink.inbox.waiting_count, sink.inbox.is_pressed) == (0, False)
+    monkeypatch.setattr(inbox_module, "DRAIN_SECONDS_MAX", 0.0)
+    sink = Sink(7)
+    for event in (*sent, *votes):
+        sink.inbox.post(event)
+    assert await sink.open().wait() == [votes[0], sent[0], votes[1], sent[1], votes[2], sent[2], votes[3]]
 
 
 async def test_the_loop_has_its_turn_while_events_wait(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,123 @@
+"""The turnstile, by counts: what is done in one turn of the loop, and what comes before a crowd of callers."""
+
+import asyncio
+import json
+import logging
+from typing import Any
+
+import msgspec
+import pytest
+
+from rpc.dispatch import Dispatcher, Method
+from rpc.turnstile import BODY_BYTES_PER_UNIT, UNITS_PER_TURN, Turnstile, units_of
+
+
+class Turns:
+    """Counts the loop's turns, and notes in which one each caller was let through."""
+
+    def __init__(self, turnstile: Turnstile) -> None:
+        self.turnstile = turnstile
+        self.now = 0
+        self.seen: dict[object, int] = {}
+        self._counting = asyncio.get_running_loop().call_soon(self._count)
+
+    def _count(self) -> None:
+        self.now += 1
+        self._counting = asyncio.get_running_loop().call_soon(self._count)
+
+    async def caller(self, name: object, units: int = 1) -> None:
+        await self.turnstile.enter(units)
+        self.seen[name] = self.now
+
+    def of_turns(self) -> list[int]:
+        """How many were let through in each turn in which any was, in order."""
+        turns = list(self.seen.values())
+        return [turns.count(turn) for turn in sorted(set(turns))]
+
+    def stop(self) -> None:
+        self._counting.cancel()
+
+
+async def test_a_crowd_passes_in_turns_and_in_order() -> None:
+    turns = Turns(Turnstile())
+    await asyncio.gather(*(turns.caller(number) for number in range(5 * UNITS_PER_TURN + 3)))
+    assert list(turns.seen) == list(range(5 * UNITS_PER_TURN + 3))
+    assert turns.of_turns() == [UNITS_PER_TURN] * 5 + [3]
+    assert turns.turnstile.waiting_count == 0
+    turns.stop()
+
+
+async def test_what_arrives_while_callers_wait_goes_before_them() -> None:
+    """A vote that comes with the first of a thousand requests: at most three turns' requests are done before it."""
+    turns = Turns(Turnstile())
+    before: list[int] = []
+
+    def vote_arrives() -> None:
+        """Bytes, then the link's task, then the inbox: each hands on to the next turn, as in a node."""
+        loop = asyncio.get_running_loop()
+        loop.call_soon(lambda: loop.call_soon(lambda: loop.call_soon(lambda: before.append(len(turns.seen)))))
+
+    callers = [asyncio.ensure_future(turns.caller(number)) for number in range(1_000)]
+    vote_arrives()
+    await asyncio.gather(*callers)
+    assert before[0] <= 3 * UNITS_PER_TURN
+    turns.stop()
+
+
+async def test_while_the_node_has_work_of_its_own_one_passes_in_a_turn() -> None:
+    turns = Turns(Turnstile(lambda: len(turns.seen) < 10))
+    await asyncio.gather(*(turns.caller(number) for number in range(10 + UNITS_PER_TURN)))
+    assert turns.of_turns() == [1] * 10 + [UNITS_PER_TURN]
+    turns.stop()
+
+
+async def test_a_long_body_has_its_turn_alone() -> None:
+    turns = Turns(Turnstile())
+    sizes = [1, 100, 1, 3, 5, 1, UNITS_PER_TURN]
+    await asyncio.gather(*(turns.caller(place, units) for place, units in enumerate(sizes)))
+    order = list(turns.seen.values())
+    assert list(turns.seen) == list(range(len(sizes)))
+    assert turns.of_turns() == [1, 1, 2, 2, 1]
+    assert order == sorted(order)
+    turns.stop()
+
+
+async def test_who_has_gone_takes_nobodys_turn() -> None:
+    turns = Turns(Turnstile())
+    callers = [asyncio.ensure_future(turns.caller(number)) for number in range(3 * UNITS_PER_TURN)]
+    await asyncio.sleep(0)
+    for gone in callers[UNITS_PER_TURN : 2 * UNITS_PER_TURN]:
+        gone.cancel()
+    await asyncio.gather(*callers, return_exceptions=True)
+    assert turns.of_turns() == [UNITS_PER_TURN] * 2
+    turns.stop()
+
+
+@pytest.mark.parametrize(
+    ("size", "units"),
+    [(0, 1), (BODY_BYTES_PER_UNIT - 1, 1), (BODY_BYTES_PER_UNIT, 2), (4 * 1024 * 1024, 257)],
+)
+def test_what_a_body_takes(size: int, units: int) -> None:
+    assert units_of(bytes(size)) == units
+
+
+class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """No parameters."""
+
+
+async def test_batches_of_reads_give_way_as_single_ones_do() -> None:
+    """Ten callers with batches of fifty: no turn makes more calls than a turn has units."""
+    turns = Turns(turnstile := Turnstile())
+    made: list[int] = []
+
+    async def read(_: Nothing) -> int:
+        made.append(turns.now)
+        return len(made)
+
+    dispatcher = Dispatcher([Method("read", "", Nothing, int, read)], logging.getLogger("tests.rpc"), turnstile)
+    call: dict[str, Any] = {"jsonrpc": "2.0", "method": "read", "id": 1}
+    body = json.dumps([call] * 50).encode()
+    answered = await asyncio.gather(*(dispatcher.answer(body) for _ in range(10)))
+    assert [len(json.loads(answer or b"")) for answer in answered] == [50] * 10
+    assert max(made.count(turn) for turn in set(made)) <= UNITS_PER_TURN
+    turns.stop()
