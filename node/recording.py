@@ -19,8 +19,8 @@ from state.block import Block
 from state.transaction import Transaction
 from state.votes import Checkpoint
 
-LAZY_SYNC_MS = 5
-"""What rides on the next journal write waits so long for one."""
+LAZY_SYNC_MS = 100
+"""What rides on the next journal write waits so long for one: longer than blocks are apart while there is work."""
 
 JOURNAL_BYTES_MAX = 64 * 1024 * 1024
 """Beyond this the journal is compacted once a height is appended."""
