@@ -59,7 +59,8 @@ def draw(title: str, loads: Sequence[Mapping[str, Any]], full_tps: float) -> str
     x = x_of(full_tps)
     parts += [
         f"<line x1='{x:.1f}' x2='{x:.1f}' y1='{TOP}' y2='{HEIGHT - BOTTOM}' stroke='#57606a' stroke-dasharray='5 4'/>",
-        f"<text x='{x - 6:.1f}' y='{HEIGHT - BOTTOM - 8}' {STYLE} {HALO} text-anchor='end'>full load: {full_tps:,.0f}/s</text>",
+        f"<text x='{x - 6:.1f}' y='{HEIGHT - BOTTOM - 8}' {STYLE} {HALO} text-anchor='end'>"
+        f"full load: {full_tps:,.0f}/s</text>",
         f"<text x='{(LEFT + WIDTH - RIGHT) / 2}' y='{HEIGHT - 16}' {STYLE} text-anchor='middle'>"
         "offered, transactions a second</text>",
         f"<text transform='translate(20 {(TOP + HEIGHT - BOTTOM) / 2}) rotate(-90)' {STYLE} text-anchor='middle'>"
