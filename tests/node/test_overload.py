@@ -1,4 +1,4 @@
-"""Twice what the network carries is offered to it, in virtual time: what it takes in is final soon, the rest is told."""
+"""Twice what a network carries is offered to it, in virtual time: what it takes in is final soon, the rest is told."""
 
 import random
 from collections.abc import Iterator, Sequence
