@@ -107,6 +107,22 @@ async def test_what_was_due_in_a_stall_has_waited_since_it_was_due() -> None:
     assert sent.late_ms_max >= half_ms
 
 
+async def test_a_batch_that_leaves_late_counts_from_its_own_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the last digit, so that it holds on the busiest machine."""
+    dues = []
+
+    async def submit(session: object, url: str, batch: load.Batch, due: float, sent: load.Sent) -> None:
+        dues.append(due)
+        time.sleep(0.02)  # noqa: ASYNC251
+
+    monkeypatch.setattr(load, "_submit", submit)
+    began = time.perf_counter()
+    batches = load.schedule(payments(20), 1_000.0, watched_per_second=0)
+    await load.offer([""], batches)
+    (started,) = {round(due - batch.due_seconds, 9) for due, batch in zip(dues, batches, strict=True)}
+    assert began <= started <= time.perf_counter()
+
+
 async def test_who_cannot_be_reached_is_infinitely_late() -> None:
     sent = await load.offer(["http://127.0.0.1:1"], load.schedule(payments(4), 100.0, watched_per_second=100))
     assert sent.refused == {"unreachable": 4}
