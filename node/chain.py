@@ -7,6 +7,7 @@ forget. Rows, by their first byte:
     d  block digest       height
     t  transaction id     height and index: an id that is here never executes again
     x  height             state root, receipts root, V(height + L)
+    v  height             nothing: V(height) is another set than V(height − 1)
     c  height             checkpoint certificate
     e  height, digest     evidence of a double vote
     m                     newest height, and the rotation of primaries after it
@@ -16,6 +17,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 
 from p2p.bulk import DecidedBlock
@@ -149,6 +151,15 @@ class Chain:
             return None
         state_root, receipts_root, validators = codec.fields(codec.unpack(row), bytes, bytes, list)
         return Outcome(codec.blob(state_root), codec.blob(receipts_root), ValidatorSet.from_value(validators))
+
+    def put_change(self, first_height: int) -> None:
+        """Note that the validators change at a height."""
+        self._database.write({_row(b"v", first_height): b""}, sync=False)
+
+    def changes(self, after_height: int, count_max: int) -> list[int]:
+        """Heights above ``after_height`` at which the validators change, ascending."""
+        scan = self._database.scan(_row(b"v", after_height + 1), b"w")
+        return [_HEIGHT.unpack(key[1:])[0] for key, _ in islice(scan, count_max)]
 
     def put_checkpoint(self, certificate: Certificate) -> None:
         """Keep a checkpoint certificate."""

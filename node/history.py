@@ -21,6 +21,8 @@ class ValidatorHistory:
 
     def executed(self, height: int, validators: ValidatorSet) -> None:
         """Executing ``height`` gave V(height + L)."""
+        if validators != self.find(height + self._lag - 1):
+            self._chain.put_change(height + self._lag)
         self._sets[height + self._lag] = validators
         self._sets.pop(height + self._lag - SETS_CACHED_MAX, None)
 

@@ -55,6 +55,7 @@ from state.codec import DEPTH_MAX, Value
 from state.digest import NO_DIGEST, transaction_digest
 from state.errors import Invalid, Reason
 from state.evidence import Evidence
+from state.succession import Change
 from state.transaction import ARGUMENTS_MAX, Body
 
 PROOF_WAIT_MS = 5_000
@@ -182,6 +183,19 @@ class NodeQueries:
         if validators is None:
             raise Invalid(Reason.UNKNOWN, f"the validators of height {height} are not known yet")
         return ValidatorsFact(height, validators)
+
+    async def validator_changes(self, after_height: int, count_max: int) -> Sequence[Change]:
+        lag = self._sources.genesis.parameters.execution_lag
+        found = []
+        for first_height in self._chain.changes(after_height, count_max):
+            certificate = self._chain.checkpoint(first_height - lag)
+            if certificate is None:
+                if first_height - lag < self._sources.notices.certified_height:
+                    detail = f"this node has no certificate of height {first_height - lag}: ask another one"
+                    raise Invalid(Reason.UNAVAILABLE, detail)
+                break  # It is on its way.
+            found.append(Change(first_height, self._sources.history.at(first_height), certificate))
+        return found
 
     async def block(self, height: int | None) -> BlockFact:
         height = self._latest.height if height is None else height

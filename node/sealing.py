@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-import msgspec
 from nacl import utils
 
 from contracts.kernel import layout
@@ -20,10 +19,10 @@ from contracts.kernel.layout import IdentityRow, SealedRow
 from contracts.kernel.scope import LEDGER
 from contracts.records import decode_row
 from genesis.document import Genesis
+from node.proven import ProvenState
 from node.reading_keys import ReadingKeys
 from rpc.client import SyncClient
 from rpc.text import bytes_of, hex_of
-from rpc.verify import verify_state_answer
 from state import codec, sealed
 from state.digest import DIGEST_BYTES
 from state.errors import Invalid, Reason
@@ -76,13 +75,13 @@ class SealedData:
         :param genesis: what the node's answers are held to; None believes the node.
         """
         self._client = client
-        self._genesis = genesis
+        self._proven = None if genesis is None else ProvenState(client, genesis)
         self.chain_id = bytes_of(client.node_status().chain_id) if genesis is None else genesis.chain_id
 
     @property
     def proven(self) -> bool:
         """Whether what is read is proven by a quorum."""
-        return self._genesis is not None
+        return self._proven is not None
 
     def record(self, identity: str) -> SealedRecord:
         """The record of that id. :raises Invalid: UNKNOWN, or as ``verify_state_answer``."""
@@ -225,13 +224,10 @@ class SealedData:
         return cast(bytes, row[0])
 
     def _row(self, key: bytes) -> layout.Row | None:
+        if self._proven is not None:
+            return self._proven.row(key)
         answer = self._client.state_proof(key)
-        if self._genesis is None:
-            value = None if answer.value is None else bytes_of(answer.value)
-        else:
-            shown = msgspec.to_builtins(answer)
-            value = verify_state_answer(self._genesis.chain_id, self._genesis.validators(), shown, key).value
-        return None if value is None else decode_row(value)
+        return None if answer.value is None else decode_row(bytes_of(answer.value))
 
     def _query(self, method: str, arguments: list[codec.Value]) -> codec.Value:
         return codec.unpack(bytes_of(self._client.contract_query("identity", method, arguments).encoded))

@@ -82,6 +82,21 @@ class ValidatorsPage(msgspec.Struct, frozen=True):
     complete: bool
 
 
+class ValidatorChange(msgspec.Struct, frozen=True):
+    """Another validator set from a height on, with the certificate that proves it: state.succession reads it."""
+
+    first_height: Decimal
+    validators: tuple[ValidatorAnswer, ...]
+    encoded: Hex
+
+
+class ValidatorChanges(msgspec.Struct, frozen=True):
+    """Changes of the validator set, ascending, at most 16; go on after the last one's first_height."""
+
+    changes: tuple[ValidatorChange, ...]
+    complete: bool
+
+
 class EvidenceAnswer(msgspec.Struct, frozen=True):
     """Two votes that no correct validator signs together; ``encoded`` convinces whoever holds the validator set."""
 

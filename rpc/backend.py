@@ -28,6 +28,7 @@ from state.errors import Reason
 from state.policy import Policy
 from state.proof import StateProof
 from state.receipt import Event, Receipt
+from state.succession import Change
 from state.transaction import Body
 from state.validators import ValidatorSet
 
@@ -483,6 +484,12 @@ class Queries(Protocol):
 
     async def validators(self, height: int | None) -> ValidatorsFact:
         """V(height), of the latest block where None. :raises Invalid: UNKNOWN for a height not yet known."""
+
+    async def validator_changes(self, after_height: int, count_max: int) -> Sequence[Change]:
+        """Changes of the validators above a height, ascending, each with what proves it.
+
+        :raises Invalid: UNAVAILABLE, a certificate is not here.
+        """
 
     async def block(self, height: int | None) -> BlockFact:
         """The block of a height, the latest where None. :raises Invalid: UNKNOWN."""

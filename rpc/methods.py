@@ -23,6 +23,9 @@ from state.transaction import KEYS_MAX, TRANSACTION_BYTES_MAX, TRANSACTION_VERSI
 WAITS_MAX = 4_096
 """Most calls of tx_wait that wait at once, from all callers."""
 
+CHANGES_MAX = 16
+"""Changes of the validators in one answer: of a hundred validators, each takes 20 kB."""
+
 T = TypeVar("T")
 
 
@@ -54,6 +57,16 @@ class Methods:
             next_cursor=next_cursor,
             complete=next_cursor is None,
         )
+
+    async def net_validator_changes(self, params: parameters.ChangesParameters) -> answers.ValidatorChanges:
+        found = await self._queries.validator_changes(natural_of(params.after_height), CHANGES_MAX + 1)
+        changes = [
+            answers.ValidatorChange(
+                str(change.first_height), render.validators(change.validators), hex_of(change.encode())
+            )
+            for change in found[:CHANGES_MAX]
+        ]
+        return answers.ValidatorChanges(tuple(changes), len(found) <= CHANGES_MAX)
 
     async def net_evidence(self, params: parameters.PageParameters) -> answers.EvidencePage:
         found = [render.evidence(fact) for fact in await self._queries.evidence()]
@@ -220,6 +233,14 @@ def _node_methods(methods: Methods) -> list[Method[Any]]:
             answers.ValidatorsPage,
             methods.net_validators,
             ("malformed", "unknown"),
+        ),
+        Method(
+            "net_validator_changes",
+            "How one validator set followed another, with what proves it.",
+            parameters.ChangesParameters,
+            answers.ValidatorChanges,
+            methods.net_validator_changes,
+            ("malformed", "unavailable"),
         ),
         Method(
             "net_evidence",

@@ -48,6 +48,12 @@ class HeightParameters(_Parameters, frozen=True):
     height: Natural | None = None
 
 
+class ChangesParameters(_Parameters, frozen=True):
+    """Changes above which height."""
+
+    after_height: Natural = 0
+
+
 class SubmitParameters(_Parameters, frozen=True):
     """A signed transaction as it travels."""
 

@@ -8,7 +8,9 @@ change of a value, a proof byte or a signature, or fewer than a quorum of signer
 What is not proven: that the height is the latest. Compare it with other nodes, or with the clock.
 
     genesis = genesis.document.load(text)
-    balance = verify_balance_answer(genesis.chain_id, genesis.validators(), answer, address, asset)
+    followed = Succession(genesis.chain_id, genesis.parameters.execution_lag, genesis.validators())
+    followed = extend(followed, answer_of_net_validator_changes)
+    balance = verify_balance_answer(genesis.chain_id, followed, answer, address, asset)
 """
 
 from collections.abc import Mapping
@@ -19,18 +21,22 @@ import msgspec
 
 from contracts.kernel.layout import balance_key
 from rpc import render
-from rpc.answers import EventProof, ReceiptProofAnswer, StateProofAnswer
+from rpc.answers import EventProof, ReceiptProofAnswer, StateProofAnswer, ValidatorChanges
 from rpc.certificates import CheckpointAnswer, certificate_of
 from rpc.text import bytes_of, digest_of
 from state import codec, merkle
 from state.errors import Invalid, Reason
 from state.proof import StateProof, verify_proof
 from state.receipt import RECEIPT_VERSION, Event, Receipt
+from state.succession import Change, Succession
 from state.validators import ValidatorSet
 from state.votes import Checkpoint
 
 AnswerJson: TypeAlias = str | bytes | Mapping[str, Any]
 """The ``result`` member of a response: as text, or as a JSON reader gives it."""
+
+Validators: TypeAlias = ValidatorSet | Succession
+"""V(height) of an answer's height, or the succession that has it."""
 
 T = TypeVar("T")
 
@@ -68,12 +74,21 @@ class ProvenReceipt:
     """The event whose own proof was asked for."""
 
 
+def extend(followed: Succession, answer: AnswerJson | ValidatorChanges) -> Succession:
+    """Follow the validators by an answer of net_validator_changes.
+
+    :raises Invalid: MALFORMED, or as ``Succession.extended``.
+    """
+    shown = answer if isinstance(answer, ValidatorChanges) else _decode(answer, ValidatorChanges)
+    return followed.extended([Change.decode(bytes_of(change.encoded)) for change in shown.changes])
+
+
 def verify_state_answer(
-    chain_id: bytes, validators: ValidatorSet, answer: AnswerJson, key: bytes | None = None
+    chain_id: bytes, validators: Validators, answer: AnswerJson, key: bytes | None = None
 ) -> ProvenState:
     """Check an answer of state_proof.
 
-    :param validators: V(height) of the answer's height.
+    :param validators: V(height) of the answer's height, or the succession that has it.
     :param key: the key that was asked for; compare ``ProvenState.key`` yourself where it is None.
     :raises Invalid: MALFORMED, NO_QUORUM, STRANGER, BAD_SIGNATURE or BAD_PROOF.
     """
@@ -88,7 +103,7 @@ def verify_state_answer(
 
 
 def verify_balance_answer(
-    chain_id: bytes, validators: ValidatorSet, answer: AnswerJson, address: str, asset: str
+    chain_id: bytes, validators: Validators, answer: AnswerJson, address: str, asset: str
 ) -> ProvenBalance:
     """Check an answer of state_proof for an account and an asset; a balance that is absent is zero.
 
@@ -102,11 +117,11 @@ def verify_balance_answer(
 
 
 def verify_receipt_answer(
-    chain_id: bytes, validators: ValidatorSet, answer: AnswerJson, transaction_id: bytes | None = None
+    chain_id: bytes, validators: Validators, answer: AnswerJson, transaction_id: bytes | None = None
 ) -> ProvenReceipt:
     """Check an answer of receipt_proof, and of the event in it if there is one.
 
-    :param validators: V(height) of the answer's height.
+    :param validators: V(height) of the answer's height, or the succession that has it.
     :param transaction_id: the id that was asked for; compare the receipt's yourself where it is None.
     :raises Invalid: MALFORMED, NO_QUORUM, STRANGER, BAD_SIGNATURE or BAD_PROOF.
     """
@@ -139,12 +154,12 @@ def _checked_event(receipt: Receipt, shown: EventProof) -> Event:
     return event
 
 
-def _checked(chain_id: bytes, validators: ValidatorSet, shown: CheckpointAnswer, height: str) -> Checkpoint:
+def _checked(chain_id: bytes, validators: Validators, shown: CheckpointAnswer, height: str) -> Checkpoint:
     """The certified statement, once a quorum's signatures are right."""
     certificate = certificate_of(shown)
-    certificate.check(validators, chain_id)
     vote = certificate.vote
     assert isinstance(vote, Checkpoint)
+    certificate.check(validators.at(vote.height) if isinstance(validators, Succession) else validators, chain_id)
     if height != str(vote.height):
         raise Invalid(Reason.BAD_PROOF, "the answer names another height than its certificate")
     return vote

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from contracts.kernel import layout
 from contracts.kernel.entrants import encode_entrant
 from contracts.kernel.member_keys import NODE, VOTE, key_message
 from contracts.roster import Roster, RosterEntry
@@ -25,6 +26,7 @@ from p2p.peers import Peer
 from state.codec import Value
 from state.errors import Invalid
 from state.keys import KeyPair
+from state.succession import Succession
 from tests.node.network import HEARTBEAT_MS, Network, free_ports, until
 
 CAROL = "carol"
@@ -109,6 +111,16 @@ async def test_a_fifth_bank_joins_validates_rotates_and_leaves(network: Network)
     await until(lambda: alpina.chain.height >= first + 8 + 6, "blocks of the new set")
     assert len(alpina.history.at(first + 8)) == 5
     await until(lambda: key in proposers(alpina, first + 8, alpina.chain.height), "the new validator proposes")
+
+    # Who has the genesis document alone follows the sets, and believes what the new one certifies.
+    followed = Succession(network.genesis.chain_id, 8, network.genesis.validators())
+    followed = followed.extended(await alpina.queries.validator_changes(0, 100))
+    assert 8 < followed.newest_height <= first + 8
+    assert followed.at(first + 8) == alpina.history.at(first + 8)
+    shown = await alpina.queries.state_proof(layout.member_key(CAROL))
+    shown.certificate.check(followed.at(shown.certificate.vote.height), network.genesis.chain_id)
+    with pytest.raises(Invalid):
+        shown.certificate.check(network.genesis.validators(), network.genesis.chain_id)
 
     # Its next vote key is in its home before the vote, and takes over by itself.
     fresh = generate()

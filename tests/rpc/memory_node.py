@@ -23,6 +23,7 @@ from state.keys import KeyPair
 from state.memory import MemoryDatabase
 from state.policy import Policy
 from state.receipt import OK, Event, Receipt, receipts_root
+from state.succession import Change
 from state.transaction import Body, Call, Transaction
 from state.validators import Validator, ValidatorSet
 from state.votes import Checkpoint, Commit, signing_payload
@@ -87,6 +88,7 @@ class MemoryNode:
         self.fee: backend.FeeFact | None = None
         self.changed = asyncio.Event()
         self.not_ready: tuple[str, ...] = ()
+        self.changes: list[Change] = []
         self.pool_max = 100_000
         self.submissions: list[int] = []
         self.proofs_available = True
@@ -209,6 +211,9 @@ class MemoryNode:
         if height is not None and height > self.world.height + 8:
             raise Invalid(Reason.UNKNOWN, f"the validators of height {height} are not known yet")
         return backend.ValidatorsFact(self.world.height if height is None else height, VALIDATORS)
+
+    async def validator_changes(self, after_height: int, count_max: int) -> list[Change]:
+        return [change for change in self.changes if change.first_height > after_height][:count_max]
 
     async def block(self, height: int | None) -> backend.BlockFact:
         return self._block(self._at(height))

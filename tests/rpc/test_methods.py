@@ -11,7 +11,10 @@ from rpc import backend
 from rpc.text import hex_of
 from state import merkle
 from state.address import contract_address
+from state.certificate import Certificate
 from state.digest import source_digest
+from state.succession import Change
+from state.votes import Checkpoint
 from tests.rpc.conftest import Face
 from tests.rpc.memory_node import (
     ALICE,
@@ -114,6 +117,17 @@ async def test_net_evidence(face: Face) -> None:
     assert await face.result("net_evidence") == {"evidence": listed, "next_cursor": None, "complete": True}
     page = await face.result("net_evidence", limit=1)
     assert (page["evidence"], page["complete"]) == (listed[:1], False)
+
+
+async def test_net_validator_changes(face: Face) -> None:
+    assert await face.result("net_validator_changes") == {"changes": [], "complete": True}
+    vote = Checkpoint(12, bytes(32), bytes(32), bytes(32), VALIDATORS.digest)
+    face.node.changes = [Change(height, VALIDATORS, Certificate(vote, ())) for height in range(20, 37)]
+    first = await face.result("net_validator_changes", after_height=19)
+    assert (len(first["changes"]), first["complete"]) == (16, False)
+    assert first["changes"][0]["encoded"] == hex_of(face.node.changes[0].encode())
+    rest = await face.result("net_validator_changes", first["changes"][-1]["first_height"])
+    assert ([change["first_height"] for change in rest["changes"]], rest["complete"]) == (["36"], True)
 
 
 async def test_net_validators(face: Face) -> None:
