@@ -15,6 +15,7 @@ from scripts.benchmarks import (
     growth,
     kernel,
     network,
+    page,
     report,
     rpc,
     sync,
@@ -47,7 +48,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _add_growth(parts)
     for name, about, measure in PLAIN:
         _add(parts, name, about, partial(_plain, measure))
+    page_part = parts.add_parser("page", help="put figures into docs/performance.md")
+    page_part.add_argument("files", nargs="+", type=Path, metavar="FILE.json", help="what --json has written")
     chosen = parser.parse_args(arguments)
+    if chosen.what == "page":
+        page.fill(chosen.files)
+        return 0
     try:
         other = None if chosen.compare is None else json.loads(chosen.compare.read_text())
     except (OSError, ValueError) as error:

@@ -15,7 +15,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from pathlib import Path
 from random import Random
@@ -53,6 +53,9 @@ FUNDS = 1_000_000_000
 
 KEYS_MAX = 16_384
 """Different keys among the customers."""
+
+CUSTOMERS_KEPT_MAX = 65_536
+"""Customers whose address is worked out once."""
 
 AT_ONCE = 500
 """Customers that one transaction registers, or gives money."""
@@ -104,9 +107,7 @@ class Network:
 
     def customer(self, number: int) -> Customer:
         """The customer of that number; its bank is that number's, modulo the banks."""
-        key = _customer_key(number % KEYS_MAX)
-        policy = Policy.of_key(key.public).encode()
-        return Customer(account_address(self.genesis.parameters.address_prefix, policy, _salt(number)), key)
+        return _customer(self.genesis.parameters.address_prefix, number)
 
     def payments(self, accounts: int, count: int, seed: int, time_ms: int) -> Iterator[Transaction]:
         """Signed payments, each between two random customers of one bank, valid around ``time_ms``.
@@ -302,6 +303,12 @@ class Writer:
 
 def _raise(failure: StorageFailure) -> None:
     raise failure
+
+
+@lru_cache(maxsize=CUSTOMERS_KEPT_MAX)
+def _customer(prefix: str, number: int) -> Customer:
+    key = _customer_key(number % KEYS_MAX)
+    return Customer(account_address(prefix, Policy.of_key(key.public).encode(), _salt(number)), key)
 
 
 @cache

@@ -18,7 +18,7 @@ from node.keystore import Purpose, read_key
 from node.signer import Signer
 from rpc import submissions
 from rpc.backend import Submitted, TransactionStatus
-from scripts.benchmarks import chart, load, prepared, processes, report, world
+from scripts.benchmarks import chart, load, page, prepared, processes, report, world
 from scripts.benchmarks.fleet import Run, quantiles
 from scripts.benchmarks.network import BASE_PORT, TARGETS
 from scripts.benchmarks.progress import Progress
@@ -258,3 +258,21 @@ async def test_a_load_ends_when_all_is_answered_for() -> None:
     batches = load.schedule(payments(6), 600.0, watched_per_second=600)
     sent = await asyncio.wait_for(Server(stalls_at=0).offer(batches), 10)
     assert (sent.accepted, sent.refused) == (6, {})
+
+
+def test_figures_go_into_the_page_between_its_marks(tmp_path: Path) -> None:
+    path, found = tmp_path / "page.md", tmp_path / "network.json"
+    path.write_text(f"before\n{page.BEGIN}\nold\n{page.END}\nafter\n")
+    found.write_text(json.dumps(FIGURES))
+    for _ in range(2):
+        page.fill([found], path)
+        assert path.read_text() == (
+            f"before\n{page.BEGIN}\n\n2 cores, 4,000 committed a second at full load. The machine was busy.\n\n"
+            "| figure | measured | to reach |\n|---|---|---|\n"
+            "| processor time of a transaction, all validators, ÷ V | 6 | ≤ 7 |\n"
+            "| rate at full load ÷ bound, whole run counted | 0.400 (missed) | ≥ 0.5 |\n"
+            "| finality at 1,000 a second, p50, ms | 30 | ≤ 40 |\n"
+            "| finality at 1,000 a second, p99, ms | not in time (missed) | ≤ 100 |\n\n"
+            f"{page.END}\nafter\n"
+        )
+    assert page.PAGE.read_text().count(page.BEGIN) == page.PAGE.read_text().count(page.END) == 1
