@@ -13,7 +13,7 @@ from pathlib import Path
 
 import uvloop
 
-from node import collector, logs
+from node import collector, descriptors, logs
 from node.life import Ending, Node
 from node.opening import Opening, check_port, lock_home, read_home
 from state.errors import Corrupt, Invalid
@@ -34,6 +34,8 @@ def run(home: Path) -> int:
         return 1
     try:
         opening = read_home(home, os.environ)
+        databases = 2 if opening.configuration.node.execution == "inline" else 1
+        clients_max = descriptors.clients_max(descriptors.claim(), len(opening.genesis.members), databases)
         lock = lock_home(opening.home)
     except Invalid as error:
         print(f"hansa: {error.detail}", file=sys.stderr)
@@ -44,14 +46,14 @@ def run(home: Path) -> int:
     logs.configure(opening.configuration.log)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_live(opening))
+            return runner.run(_live(opening, clients_max))
     finally:
         os.close(lock)
 
 
-async def _live(opening: Opening) -> int:
+async def _live(opening: Opening, clients_max: int) -> int:
     settings, loop = opening.configuration, asyncio.get_running_loop()
-    node = Node(opening)
+    node = Node(opening, clients_max)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, node.request_stop)
     try:

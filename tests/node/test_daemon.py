@@ -8,8 +8,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,49 +15,7 @@ import pytest
 
 from node.home import Home
 from tests.node.network import make_homes
-
-ROOT = Path(__file__).parent.parent.parent
-START_SECONDS_MAX = 30.0
-
-
-class Daemon:
-    """One daemon and what it says."""
-
-    def __init__(self, home: Path, **environment: str) -> None:
-        self.log = home.parent / f"{home.name}.log"
-        self.output = self.log.open("wb")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "node.daemon", str(home)],
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=self.output,
-            stderr=self.output,
-            env={**os.environ, **environment},
-        )
-
-    def lines(self) -> list[str]:
-        return self.log.read_text().splitlines()
-
-    def started(self) -> dict[str, str]:
-        """Wait until it has started; the facts that it logs then."""
-        deadline = time.monotonic() + START_SECONDS_MAX
-        while time.monotonic() < deadline:
-            for line in self.lines():
-                if ": started " in line:
-                    return dict(fact.split("=") for fact in line.partition(": started ")[2].split())
-            assert self.process.poll() is None, self.lines()
-            time.sleep(0.02)
-        raise AssertionError(self.lines())
-
-    def refused(self) -> str:
-        """Wait until it has refused to start; its last line."""
-        assert self.process.wait(START_SECONDS_MAX) == 1
-        return self.lines()[-1]
-
-    def stop(self) -> int:
-        """End it as an operator does; the exit code."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
+from tests.node.running import ROOT, START_SECONDS_MAX, Daemon, children_of, end, get
 
 
 @pytest.fixture
@@ -73,24 +29,7 @@ def home(tmp_path: Path) -> Path:
 def daemons() -> Iterator[list[Daemon]]:
     running: list[Daemon] = []
     yield running
-    for daemon in running:
-        daemon.process.kill()
-        daemon.process.wait()
-        daemon.output.close()
-
-
-def get(port: str, path: str) -> tuple[int, bytes]:
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(f"http://127.0.0.1:{port}{path}", timeout=5) as response:
-            return response.status, response.read()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read()
-
-
-def children_of(process_id: int) -> list[int]:
-    text = Path(f"/proc/{process_id}/task/{process_id}/children").read_text()
-    return [int(number) for number in text.split()]
+    end(running)
 
 
 def rewrite(home: Path, old: str, new: str) -> None:
