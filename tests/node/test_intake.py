@@ -78,12 +78,12 @@ async def test_nothing_is_looked_at_while_the_wait_would_be_too_long() -> None:
     waiting = RATE_AT_START * WAIT_MS_MAX // 1000
     way_in = intake_at(line, notices, lambda: waiting)
     sentence = "more is waiting than the network can finish in time; send again after retry_after_ms"
-    assert await way_in.submit_many([b"one", b"two"]) == [Refused("busy", sentence, None, 500)] * 2
+    assert await way_in.submit_many([b"one", b"two"]) == [Refused("busy", sentence, None, 400)] * 2
     waiting -= 1
     later = asyncio.create_task(way_in.submit_many([b"one"]))
     await line.more()
     notices.admitted(1, [Admission(b"1" * 32, Invalid(Reason.BUSY, "this sender has something pending"))])
-    assert await later == [Refused("busy", sentence, b"1" * 32, 499)]
+    assert await later == [Refused("busy", sentence, b"1" * 32, 399)]
 
 
 async def test_a_large_batch_reaches_the_door_in_turns() -> None:

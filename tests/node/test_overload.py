@@ -21,7 +21,7 @@ BLOCK_TRANSACTIONS = 60
 OFFERED_PER_SECOND = 900
 LOAD_MS = 6_000
 BATCH_MS = 20
-FINAL_MS_MAX = WAIT_MS_MAX + 500
+FINAL_MS_MAX = WAIT_MS_MAX + 800
 """Estimates err, and what came last into a long pool is proposed a block later."""
 
 
