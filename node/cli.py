@@ -18,6 +18,7 @@ from node.cli_genesis import genesis, init, testnet
 from node.cli_gov import gov
 from node.cli_identity import identity
 from node.cli_inspect import start, status, verify
+from node.cli_join import join, keys
 from node.cli_settings import Exit, Settings, example, options
 from node.cli_statement import statement
 from node.cli_wallet import wallet
@@ -41,7 +42,10 @@ def hansa(context: click.Context, url: str | None, home_path: Path | None, is_js
     context.obj = Settings(url, home_path, is_json)
 
 
-GROUPS = (init, genesis, testnet, devnet, start, status, wallet, account, identity, gov, statement, contract, verify)
+GROUPS = (
+    *(init, join, keys, genesis, testnet, devnet, start, status),
+    *(wallet, account, identity, gov, statement, contract, verify),
+)
 
 for member in GROUPS:
     hansa.add_command(member)

@@ -2,20 +2,27 @@
 
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from contracts.kernel.entrants import encode_entrant
 from contracts.kernel.subjects import SUBJECTS
+from genesis.ceremony import read_signed
 from node.cli_settings import Settings, columns, command, example, rows
 from node.cli_wallet import send_call, signing_options
+from node.key_requests import read_request
 from rpc.client import SyncClient
 from state.codec import INT_MAX, Value
 from state.errors import Invalid, Reason
 from state.transaction import Call
 
 CONTRACT = "governance"
+
+FROM_FILES = {"admit": "MEMBER_FILE", "validator": "REQUEST_FILE", "node": "REQUEST_FILE"}
+"""Subjects whose arguments nobody types."""
 
 HOUR_MS = 3_600_000
 HOURS_MAX = 30 * 24
@@ -27,14 +34,14 @@ HOURS_MAX = 30 * 24
     )
 )
 def gov() -> None:
-    """Motions of the members: the fee, the quota, and paused contracts."""
+    """Motions of the members: who is one, what contracts and parameters there are, fees, quota, pauses."""
 
 
 @gov.command(
     epilog=example(
         "hansa gov propose fee USD 5 1000 --home alpina",
-        "hansa gov propose quota 500000000 --home alpina",
-        "hansa gov propose resume loans --home alpina",
+        "hansa gov propose admit carol.json --home alpina",
+        "hansa gov propose remove carol --home alpina",
     )
 )
 @click.argument("subject", type=click.Choice(list(SUBJECTS)))
@@ -54,16 +61,17 @@ def propose(
     """Put a motion to the vote, with this member's vote for it. The answer is the motion's id.
 
     \b
+    admit MEMBER_FILE               a new member, by the file that hansa join has made
+    remove MEMBER                   a member leaves
+    validator REQUEST_FILE          a member validates, or with another key: the file that hansa keys vote has made
+    observer MEMBER                 a member stops validating
+    node REQUEST_FILE               another node key or place: the file that hansa keys node has made
+    role MEMBER regulator|court     what an official is
     fee CURRENCY BASE PER_MILLION   minor units for each transaction, and for each million units of its fuel
     quota FUEL                      what one member's customers have in a block; 0 for no bound
     resume CONTRACT                 let a paused contract go on
     """
-    known = SUBJECTS[subject]
-    names = (*known.texts, *known.numbers)
-    if len(values) != len(names):
-        raise Invalid(Reason.MALFORMED, f"{subject} takes {' '.join(names).upper()}")
-    texts: list[Value] = list(values[: len(known.texts)])
-    numbers: list[Value] = [_number(text) for text in values[len(known.texts) :]]
+    texts, numbers = arguments_of(subject, values)
     expires_ms = time.time_ns() // 1_000_000 + hours * HOUR_MS
     return _send(settings, sender, passphrase_file, timeout, "propose", [subject, texts, numbers, expires_ms])
 
@@ -107,6 +115,35 @@ def show(settings: Settings, motion: str | None) -> None:
     settings.answer({"fee": fee, "quota": quota, "motions": motions}, lines)
 
 
+def arguments_of(subject: str, values: Sequence[str]) -> tuple[list[Value], list[Value]]:
+    """A motion's texts and numbers from what stands on the command line. :raises Invalid: MALFORMED, or as read."""
+    known = SUBJECTS[subject]
+    if subject in FROM_FILES:
+        if len(values) != 1:
+            raise Invalid(Reason.MALFORMED, f"{subject} takes {FROM_FILES[subject]}")
+        path = Path(values[0])
+        if subject == "admit":
+            return [encode_entrant(*read_signed(_text(path)))], []
+        request = read_request(path, subject)
+        return list(request.texts), list(request.numbers)
+    names = (*known.texts, *([f"{known.document}_file"] if known.document else []), *known.numbers)
+    if len(values) != len(names):
+        raise Invalid(Reason.MALFORMED, f"{subject} takes {' '.join(names).upper()}")
+    count = len(known.texts)
+    texts: list[Value] = list(values[:count])
+    if known.document:
+        texts.append(_text(Path(values[count])))
+        count += 1
+    return texts, [_number(text) for text in values[count:]]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise Invalid(Reason.MALFORMED, f"{path} is not UTF-8 text") from error
+
+
 def _send(
     settings: Settings, sender: str, passphrase_file: Path | None, timeout: int, method: str, arguments: list[Value]
 ) -> int:
@@ -126,7 +163,8 @@ def _motion(client: SyncClient, motion: str) -> dict[str, Any]:
     found: Any = client.contract_query(CONTRACT, "show", [motion]).result
     subject, texts, numbers, member, expires_ms, status, votes, voters = found
     known = SUBJECTS.get(subject)
-    names = (*known.texts, *known.numbers) if known else ()
+    documents = [known.document] if known and known.document else []
+    names = (*known.texts, *documents, *known.numbers) if known else ()
     return {
         "motion": motion,
         "subject": subject,

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import node
 from genesis.document import Genesis
-from node import configuration
+from node import ceremony, configuration
 from node.ceremony import read_genesis
 from node.home import Home
 from node.testnet import GENESIS_FILE, RPC_PORT_OFFSET
@@ -84,9 +84,13 @@ def load(directory: Path) -> tuple[Place, ...]:
 
 
 def places(directory: Path, genesis: Genesis) -> tuple[Place, ...]:
-    """Where each member's node is, below ``directory``. :raises Invalid: BAD_CONFIGURATION."""
+    """Where each member's node is, below ``directory``: those of genesis, then those that joined later.
+
+    :raises Invalid: BAD_CONFIGURATION.
+    """
     found = []
-    for member in genesis.members:
+    joined = [ceremony.read_member_file(Home(path.parent).member) for path in sorted(directory.glob("*/joined.json"))]
+    for member in (*genesis.members, *joined):
         home = Home(directory / member.id)
         rpc = configuration.load(home.configuration).rpc
         found.append(Place(member.id, member.role.value, home, f"http://{configuration.Endpoint(rpc.host, rpc.port)}"))

@@ -84,7 +84,7 @@ class Following:
     def _tell(self, before: str) -> None:
         trouble = self.standing.trouble
         if trouble != before:
-            logger.warning(trouble or "this node is a member's again")
+            logger.warning(trouble or "this node is a member's now")
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         if not task.cancelled() and (error := task.exception()) is not None:

@@ -1,4 +1,4 @@
-"""Joining: what a home keeps that was made after the network was founded, and how it is made.
+"""Joining: the home of a member that comes after the network was founded.
 
 A bank that joins later makes the same keys and the same member file as a founder. It takes the genesis document from
 any node, and believes it because its digest is the chain id that the bank was told by a member it trusts. Who the
@@ -6,70 +6,61 @@ validators are by now it learns by following the sets from genesis, each change 
 (``state.succession``); so the nodes that it first dials are the network's, whoever answered.
 """
 
-import json
-from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
-from genesis.fields import parse, refuse
+from contracts.kernel import layout, members
+from genesis import document
+from genesis.member import Member
+from node import ceremony
+from node.ceremony import PUBLIC_FILE_MODE, Details
+from node.configuration import Configuration
 from node.home import Home
+from node.joined import write_joined
 from node.keystore import write_new_file
+from node.proven import ProvenState
 from p2p.frame import Role
-from p2p.identity import ROOT_BYTES_MAX
 from p2p.peers import Peer
+from rpc.client import SyncClient
 from state.errors import Invalid, Reason
-from state.keys import PUBLIC_KEY_BYTES
-
-JOINED_VERSION = 1
-JOINED_CHARS_MAX = 4 * 1024 * 1024
-PEERS_MAX = 1_000
-PUBLIC_FILE_MODE = 0o644
 
 
-def write_joined(home: Home, chain_id: bytes, peers: Sequence[Peer]) -> None:
-    """Note in a home which network it has joined, and where that network's nodes were."""
-    document = {
-        "format": JOINED_VERSION,
-        "chain_id": "0x" + chain_id.hex(),
-        "peers": [
-            {
-                "id": peer.name,
-                "node_key": "0x" + peer.node_id.hex(),
-                "root_certificate": "0x" + peer.root_certificate.hex(),
-                "host": peer.host,
-                "port": peer.port,
-                "role": peer.role.value,
-            }
-            for peer in peers
-        ],
-    }
-    write_new_file(home.joined, (json.dumps(document, indent=2) + "\n").encode(), PUBLIC_FILE_MODE)
+def join(
+    home: Home,
+    details: Details,
+    client: SyncClient,
+    chain_id: bytes,
+    configuration: Configuration | None = None,
+    passphrase_file: Path | None = None,
+) -> tuple[Member, str]:
+    """Make the home of a member of the network that ``client`` asks; gives the member and the network's name.
+
+    Nothing is written before the genesis document and the network's nodes are proven.
+
+    :raises Invalid: CONFLICT (another network), BAD_PROOF, or as ``ceremony.initialise``.
+    """
+    text = client.chain_genesis().document
+    genesis = document.load(text)
+    if genesis.chain_id != chain_id:
+        detail = f"the node is of the network 0x{genesis.chain_id.hex()} ({genesis.name}), not of 0x{chain_id.hex()}"
+        raise Invalid(Reason.CONFLICT, detail)
+    peers = _peers(ProvenState(client, genesis)) if int(client.node_status().height) else ()
+    member = ceremony.initialise(home, details, configuration=configuration, passphrase_file=passphrase_file)
+    write_new_file(home.genesis, text.encode(), PUBLIC_FILE_MODE)
+    write_joined(home, chain_id, peers)
+    return member, genesis.name
 
 
-def read_joined(home: Home, chain_id: bytes) -> tuple[Peer, ...]:
-    """Where the network's nodes were. :raises Invalid: BAD_GENESIS, or CONFLICT with another network's genesis."""
-    document = parse(_text(home.joined), JOINED_CHARS_MAX)
-    document.integer("format", JOINED_VERSION, JOINED_VERSION)
-    if document.blob("chain_id", len(chain_id)) != chain_id:
-        raise Invalid(Reason.CONFLICT, f"{home.joined} is of another network than {home.genesis}")
-    peers = []
-    for entry in document.tables("peers", PEERS_MAX):
-        name, key = entry.text("id"), entry.blob("node_key", PUBLIC_KEY_BYTES)
-        root = entry.text("root_certificate", 2 * ROOT_BYTES_MAX + 2)
-        try:
-            certificate = bytes.fromhex(root.removeprefix("0x"))
-        except ValueError:
-            refuse(entry.where("root_certificate"), "bytes in hex are expected")
-        host, port = entry.text("host"), entry.integer("port", 1, 65535)
-        role = Role(entry.text("role", pattern="|".join(Role), shape="validator or observer"))
-        entry.finish()
-        peers.append(Peer(key, name, host, port, certificate, role))
-    document.finish()
-    return tuple(peers)
-
-
-def _text(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return file.read(4 * JOINED_CHARS_MAX).decode()
-    except (OSError, UnicodeDecodeError) as error:
-        raise Invalid(Reason.BAD_GENESIS, f"{path} can't be read: {error}") from error
+def _peers(state: ProvenState) -> tuple[Peer, ...]:
+    """Where the network's nodes are now."""
+    state.follow()
+    row = state.row(layout.MEMBERS)
+    found = []
+    for name in cast("tuple[int, tuple[str, ...]]", row or (0, ()))[1]:
+        member, node = state.row(layout.member_key(name)), state.row(layout.node_key(name))
+        if member is None or node is None or member[3] == members.FORMER or member[6] is None:
+            continue
+        role = Role.OBSERVER if member[5] is None else Role.VALIDATOR
+        root, host, port = cast(layout.NodeRow, node)
+        found.append(Peer(cast(bytes, member[6]), name, host, port, root, role))
+    return tuple(found)

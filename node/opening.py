@@ -14,7 +14,7 @@ from node import configuration as configuration_file
 from node.ceremony import read_genesis, read_member_file
 from node.configuration import Configuration
 from node.home import Home
-from node.joining import read_joined
+from node.joined import read_joined
 from node.keystore import Passphrase, Purpose, find_passphrase, read_key
 from p2p.identity import Identity, make_identity
 from p2p.peers import Peer

@@ -15,7 +15,7 @@ from node import ceremony, configuration, testnet
 from node.ceremony import Details
 from node.configuration import Endpoint, NodeSettings, P2pSettings
 from node.home import Home
-from node.joining import read_joined, write_joined
+from node.joined import read_joined, write_joined
 from node.keystore import Purpose, generate, read_key, write_key
 from node.life import Node
 from node.membership import Membership, check_names
