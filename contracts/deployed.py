@@ -30,31 +30,43 @@ class Deployed:
     address: str
     interface: int
     compiled: Compiled
+    paused_key: bytes
+    """Where the state says that it is paused."""
 
 
 class Contracts:
     """The contracts that this process has compiled."""
 
-    __slots__ = ("_ready",)
+    __slots__ = ("_found", "_ready")
 
     def __init__(self) -> None:
         self._ready: dict[tuple[str, bytes, int, int], Deployed] = {}
+        self._found: dict[str, tuple[bytes, Row, Deployed]] = {}
+        """Key, row and contract of the names asked for lately: a row that is the same object says the same."""
 
     def find(self, overlay: Overlay[Row], name: str) -> Deployed | None:
         """The contract of that name as the state has it, None if there is none."""
-        row = overlay.get(layout.contract_key(name))
+        lately = self._found.get(name)
+        key = layout.contract_key(name) if lately is None else lately[0]
+        row = overlay.get(key)
         if row is None:
             return None
+        if lately is not None and lately[1] is row:
+            return lately[2]
         address, interface, digest, _, language, cost = cast(ContractRow, row)
         found = self._ready.get((name, digest, language, cost))
         if found is None or found.interface != interface:
             source = overlay.get(layout.source_key(name))
             assert source is not None, "a contract without source"
             text = cast(str, source[0]).encode()
-            found = Deployed(name, address, interface, compile_contract(text, version_of(language, cost)))
+            compiled = compile_contract(text, version_of(language, cost))
+            found = Deployed(name, address, interface, compiled, layout.paused_key(name))
             if len(self._ready) >= COMPILED_MAX:
                 del self._ready[next(iter(self._ready))]
             self._ready[name, digest, language, cost] = found
+        if len(self._found) >= COMPILED_MAX:
+            self._found.clear()
+        self._found[name] = key, row, found
         return found
 
 

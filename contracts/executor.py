@@ -25,11 +25,12 @@ from contracts.kernel.scope import EVENT_BYTES, Scope
 from contracts.language.faults import ContractError, OutOfFuel
 from contracts.language.fuel import Meter
 from contracts.language.kernel_interface import Plain
-from contracts.records import ResultRow, decode_row, encode_row
+from contracts.records import ROW_PREFIX_BYTES, ROW_READERS, ResultRow, decode_row, encode_row
 from state import merkle
 from state.block import Block
 from state.codec import Value
 from state.digest import NO_DIGEST
+from state.fact import fact
 from state.overlay import Overlay
 from state.parameters import ChainParameters
 from state.receipt import OK, Event, Receipt
@@ -69,20 +70,20 @@ class BlockResult:
     """While there is a quota: who pays the fuel of the block's transactions, and whose customer that is."""
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Outcome:
     """What one transaction came to."""
 
     receipt: Receipt
     touched: tuple[str, ...]
     """Addresses whose history it stands in, without repeats."""
-    authorities: tuple[tuple[str, bool], ...]
-    """Accounts whose policy was asked for, and whether the keys meet it."""
+    scope: Scope
+    """In which it ran."""
     fee: fees.Fee | None = None
     """What it paid; None where nobody pays any."""
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class _Ended:
     """How the calls of a transaction or a run ended."""
 
@@ -109,16 +110,16 @@ class _Record:
 
     def add(self, outcome: Outcome) -> bytes:
         """Add the outcome of what has just run, and give its receipt's position."""
-        receipt = outcome.receipt
+        receipt, rows = outcome.receipt, self.rows
         at = records.position(self.height, len(self.receipts))
-        leaf, self.rows[records.receipt_key(at)] = records.encoded_receipt(receipt)
+        leaf, rows[records.receipt_key(at)] = records.encoded_receipt(receipt)
         self.receipts.append(receipt)
         self.leaves.append(leaf)
         self.fuel_used += receipt.fuel_used
-        self.failed_count += not receipt.is_ok
+        self.failed_count += receipt.code != OK
         for address in outcome.touched:
-            self.rows[records.history_key(address, at)] = receipt.transaction_id
-        self.rows.update(records.statement_rows(self.overlay, receipt.events, at, self.time_ms))
+            rows[records.history_key(address, at)] = receipt.transaction_id
+        records.add_statement_rows(rows, self.overlay, receipt.events, at, self.time_ms)
         return at
 
 
@@ -267,7 +268,7 @@ class Executor:
         if ended.code != OK:
             events = (started, *events, schedule.put_back(overlay, number, call, time_ms))
         receipt = Receipt(identity, ended.code, ended.message, meter.used, ended.results, events)
-        return Outcome(receipt, tuple({address: None, **scope.touched} if receipt.is_ok else (address,)), ())
+        return Outcome(receipt, tuple({address: None, **scope.touched} if receipt.is_ok else (address,)), scope)
 
     def _unwinds(self, overlay: Overlay[Row], call: ScheduledCall) -> bool:
         deployed = self.contracts.find(overlay, call.contract)
@@ -292,17 +293,9 @@ class Executor:
         :param spent: member → fuel limits of its customers' transactions in this block so far.
         """
         meter = Meter(body.fuel_limit)
-        scope = Scope(
-            overlay,
-            self.parameters.address_prefix,
-            height,
-            time_ms,
-            transaction_id,
-            body.sender,
-            body.keys,
-            meter,
-            assumes_authority=assumes_authority,
-        )
+        prefix = self.parameters.address_prefix
+        scope = Scope(overlay, prefix, height, time_ms, transaction_id, body.sender, body.keys, meter)
+        scope.assumes_authority = assumes_authority
         charge: fees.Charge | None = None
         fee: fees.Fee | None = None
         admitted = False
@@ -315,7 +308,7 @@ class Executor:
         except ContractError as error:
             # Who did not agree is not charged, and a stranger writes nothing into anybody's history.
             receipt = Receipt(transaction_id, error.code, error.message, 0, (), ())
-            return Outcome(receipt, tuple(_senders(body)) if admitted else (), scope.authorities)
+            return Outcome(receipt, tuple(_senders(body)) if admitted else (), scope)
 
         def act() -> tuple[Value, ...]:
             meter.charge(TRANSACTION_FUEL + KEY_FUEL * len(body.keys) + BYTE_FUEL * size)
@@ -336,7 +329,7 @@ class Executor:
                 ended = replace(ended, events=(*ended.events, *events))
                 touched = {**touched, **charge.touched}
         receipt = Receipt(transaction_id, ended.code, ended.message, meter.used, ended.results, ended.events)
-        return Outcome(receipt, tuple(touched), scope.authorities, fee)
+        return Outcome(receipt, tuple(touched), scope, fee)
 
     def _attempt(self, scope: Scope, act: Callable[[], tuple[Value, ...]]) -> "_Ended":
         """Do ``act`` whole or not at all, with the invariants of every contract that runs in it."""
@@ -375,7 +368,8 @@ class Executor:
             refuse("interface_mismatch", f"{call.contract} has interface {deployed.interface}, not {call.interface}")
         arguments: list[Plain] = list(call.arguments)  # type: ignore[arg-type]
         value = invoke(scope, self.contracts, deployed, call.method, arguments, scope.sender)
-        frozen_value(value)
+        if value is not None:
+            frozen_value(value)
         return value
 
     def _carry_out(self, scope: Scope) -> None:
@@ -392,13 +386,13 @@ class Executor:
 
     def _read(self, key: bytes) -> Row | None:
         data = self.world.get(key)
-        return None if data is None else decode_row(data)
+        return None if data is None else ROW_READERS.get(key[:ROW_PREFIX_BYTES], decode_row)(data)
 
     def _commit(
         self, height: int, digest: bytes, overlay: Overlay[Row], rows: dict[bytes, bytes | None]
     ) -> bytes:
         changes = overlay.changes()
-        rows.update(records.index_changes(changes))
+        rows.update(records.index_changes(changes, self.world.get))
         encoded = {key: None if row is None else encode_row(row) for key, row in changes.items()}
         return self.world.commit(height, digest, encoded, rows)
 

@@ -24,7 +24,6 @@ from contracts.kernel import (
     limits,
     members,
     orders,
-    pauses,
     proposals,
     refusals,
     rekeying,
@@ -71,20 +70,16 @@ ATOM_BYTES = 9
 class ContractHost:
     """The ``Host`` of one call."""
 
-    __slots__ = ("_context", "_contracts", "_deployed", "_scope")
+    __slots__ = ("_contracts", "_deployed", "_scope", "context")
 
     def __init__(self, scope: Scope, contracts: Contracts, deployed: Deployed, caller: str) -> None:
         self._scope = scope
         self._contracts = contracts
         self._deployed = deployed
-        self._context = CallContext(
+        self.context = CallContext(
             scope.sender, caller, deployed.address, scope.height, scope.time_ms, scope.transaction_id
         )
-
-    @property
-    def context(self) -> CallContext:
         """What the contract sees as ``ctx``."""
-        return self._context
 
     def storage_get(self, field: str, key: StorageKey | None) -> Plain:
         """The stored value, None where there is none."""
@@ -152,7 +147,7 @@ def invoke(
         refuse("reentrant", f"{deployed.name} is still running")
     action = deployed.compiled.actions.get(method)
     if action is not None:
-        if pauses.is_paused(scope.overlay, deployed.name) and not action.unwinds:
+        if scope.overlay.get(deployed.paused_key) is not None and not action.unwinds:
             refuse("contract_paused", f"{deployed.name} is paused; only its ways out still run")
         if deployed.compiled.invariants:
             scope.acted[deployed.name] = None

@@ -108,7 +108,7 @@ class Reads:
             assumes_authority=not body.keys,
             is_dry_run=True,
         )
-        return Simulation(outcome.receipt, outcome.authorities, height, time_ms, outcome.fee)
+        return Simulation(outcome.receipt, outcome.scope.authorities, height, time_ms, outcome.fee)
 
     def query(
         self, contract: str, method: str, arguments: Sequence[Value], sender: str = "", fuel: int = QUERY_FUEL

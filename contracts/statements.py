@@ -76,7 +76,7 @@ def _changes(receipt: Receipt, address: str, asset: str) -> Iterator[tuple[int, 
     for event in receipt.events:
         for leg_asset, account, change in records.legs_of(event):
             if account == address and leg_asset == asset:
-                yield cast(int, change), event
+                yield change, event
 
 
 def _movement(at: bytes, time_ms: int, transaction_id: bytes, change: int, balance: int, event: Event) -> Movement:

@@ -5,12 +5,12 @@ carries the root of its own events, so that one event can be proven without the 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from state import codec, merkle
 from state.codec import Value
 from state.digest import DIGEST_BYTES
 from state.errors import Invalid, Reason
+from state.fact import fact
 
 RECEIPT_VERSION = 1
 OK = "ok"
@@ -23,7 +23,7 @@ EVENTS_BESIDE_MAX = 64
 """Events beside those of the calls: what the network itself did because of the transaction, a fee for instance."""
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Event:
     """Something that a contract or the kernel says has happened."""
 
@@ -52,7 +52,7 @@ class Event:
         return codec.encode(RECEIPT_VERSION, self.to_value())
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Receipt:
     """The outcome of one transaction. ``encode`` is what the receipts root covers; events stand beside it."""
 

@@ -6,7 +6,7 @@ tag. There is no sequence number: an id executes at most once, and never after `
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import msgspec
@@ -15,6 +15,7 @@ from state import codec, digest
 from state.address import ADDRESS_CHARS_MAX
 from state.codec import Value
 from state.errors import Invalid, Reason
+from state.fact import fact
 from state.keys import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, SUITE_ED25519, KeyPair, verify
 from state.policy import Key
 
@@ -53,7 +54,7 @@ _ARGUMENTS_DEPTH = codec.DEPTH_MAX - 3
 """How deep an argument may be nested: around it are the lists of the body's fields, of its calls, and of the call's."""
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Call:
     """One call of a contract's action."""
 
@@ -64,7 +65,7 @@ class Call:
     arguments: Sequence[Value]
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Body:
     """What is signed."""
 
@@ -99,7 +100,7 @@ class Body:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Transaction:
     """A signed body, with the bytes as they were received: those are kept, hashed and forwarded."""
 

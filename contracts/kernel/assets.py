@@ -45,10 +45,10 @@ ALLOWED = (1,)
 
 def asset(scope: Scope, identity: str) -> AssetRow:
     """The asset's row. :raises ContractError: unknown_asset."""
-    row = scope.overlay.get(layout.asset_key(identity))
+    row: AssetRow | None = scope.overlay.get(b"asset/" + identity.encode())  # type: ignore[assignment]
     if row is None:
         refuse("unknown_asset", f"no asset has the id {identity[:64]}")
-    return cast(AssetRow, row)
+    return row
 
 
 def create_money(scope: Scope, currency: str, kind: str, issuer: str) -> str:

@@ -91,10 +91,10 @@ Row: TypeAlias = tuple[Item, ...]
 
 StandingRow: TypeAlias = tuple[int, int, str, str]
 """Level, expires ms, jurisdiction and risk class of an identity while it is verified, whether or not it has expired."""
-AccountRow: TypeAlias = tuple[str, "PolicyRow | None", str, int, StandingRow | None]
+PolicyRow: TypeAlias = tuple[tuple[tuple[int, bytes, int], ...], int]
+AccountRow: TypeAlias = tuple[str, PolicyRow | None, str, int, StandingRow | None]
 """Bank's member id (empty for a contract), policy (None for a contract), contract's name (empty for keys), flags, and
 what a verified identity comes to: a posting reads this row anyway, and then needs no other to judge a party."""
-PolicyRow: TypeAlias = tuple[tuple[tuple[int, bytes, int], ...], int]
 MemberRow: TypeAlias = tuple[str, str, str, str, str, bytes | None, bytes | None]
 NodeRow: TypeAlias = tuple[bytes, str, int]
 """Root certificate (DER, self-signed by the node key), host, port."""
@@ -187,6 +187,7 @@ ASSET_UNDER_ORDER, LIMITED, JURISDICTIONS, HAS_TERMS = 1, 2, 4, 8
 """Bits of an asset's flags: orders freeze it, see ``freezes/<asset>``; it has a row ``limits/<asset>``, one
 ``jurisdictions/<asset>``, and one ``terms/<asset>``."""
 
+ACCOUNT_PREFIX, BALANCE_PREFIX = b"account/", b"balance/"
 PARAMETERS = b"parameters"
 MEMBERS = b"members"
 CHAIN = b"chain"

@@ -9,8 +9,6 @@ one of those calls: deeper contracts act with their own money or by grant. A fue
 too agree to the fuel alone.
 """
 
-from typing import cast
-
 from contracts.kernel import layout
 from contracts.kernel.codes import refuse
 from contracts.kernel.layout import AccountRow, Row
@@ -117,7 +115,8 @@ class Scope:
 
     def emit(self, name: str, *entries: tuple[str, Value], bytes_count: int = EVENT_BYTES) -> None:
         """Record an event of the kernel, with the running contract on record."""
-        self.record(Event(LEDGER, name, (("contract", self.contract), *entries)), bytes_count)
+        running = self.running
+        self.record(Event(LEDGER, name, (("contract", running[-1] if running else ""), *entries)), bytes_count)
 
     def record(self, event: Event, bytes_count: int) -> None:
         """Keep an event, of about that size, for the receipt. :raises ContractError: too_many_events or too_large."""
@@ -130,10 +129,10 @@ class Scope:
 
     def account(self, address: str) -> AccountRow:
         """The account's row. :raises ContractError: unknown_account."""
-        row = self.overlay.get(layout.account_key(address))
+        row: AccountRow | None = self.overlay.get(b"account/" + address.encode())  # type: ignore[assignment]
         if row is None:
             refuse("unknown_account", f"no account has the address {address[:96]}")
-        return cast(AccountRow, row)
+        return row
 
     @property
     def keys_reach(self) -> bool:
@@ -189,7 +188,8 @@ class Scope:
         """
         if len(self.running) <= 1 and self.agreed.get(address):
             return True
-        contract = self.contract
+        running = self.running
+        contract = running[-1] if running else ""
         owner = (row or self.account(address))[2]
         if owner:
             return owner == contract

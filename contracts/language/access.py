@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from contracts.language.annotations import parse_annotation
+from contracts.language.constants import ADDRESS_CHARACTERS_MAX
 from contracts.language.faults import fail
 from contracts.language.fuel import exhausted
 from contracts.language.kernel_interface import LEDGER_FUNCTIONS, Host, Plain, Signature
@@ -249,27 +250,42 @@ _GUARD: Final = """if _cell.read_only:
     """
 
 
+_IDENTIFIER: Final = (
+    f"type({{0}}) is str and _length({{0}}) <= {ADDRESS_CHARACTERS_MAX} and {{0}}.isascii() and {{0}}.isprintable()"
+)
+_CROSSES_FREE: Final = {
+    "Address": _IDENTIFIER,
+    "Asset": _IDENTIFIER,
+    "Amount": f"type({{0}}) is int and 0 <= {{0}} < {1 << 64}",
+    "str": f"type({{0}}) is str and _length({{0}}) <= {SHORT_TEXT_MAX} and {{0}}.isascii()",
+}
+"""Kind → when a value of it crosses as it is and for nothing, either way, so that no function need be asked."""
+
+
 def _ledger_function(name: str, signature: Signature) -> Callable[..., Any]:
     namespace: dict[str, Any] = {
         "__builtins__": {}, "_cell": cell, "_exhausted": exhausted, "_fail": fail, "_length": len,
+        "type": type, "str": str, "int": int,
         "_sized": _sized_plain, "_read": reader(parse_annotation(signature.returns), {}),
     }
     writes, sizes = [], []
     for parameter, kind in signature.parameters:
         namespace["_write_" + parameter] = writer(parse_annotation(kind), {})
-        writes.append(f"{parameter} = _write_{parameter}({parameter}, meter)")
+        free = _CROSSES_FREE.get(kind, "False").format(parameter)
+        writes.append(f"if not ({free}): {parameter} = _write_{parameter}({parameter}, meter)")
         if kind.startswith("list"):
             sizes.append(f"_sized({parameter})")
         elif kind == "str":
             sizes.append(f"_length({parameter}) > {SHORT_TEXT_MAX} and _sized({parameter})")
+    answers_free = _CROSSES_FREE.get(signature.returns, "False").format("answer")
     source = _ASK.format(
         name=name,
         parameters=", ".join(parameter for parameter, _ in signature.parameters),
         arguments="".join(f"{parameter}, " for parameter, _ in signature.parameters),
         guard=_GUARD if signature.writes else "",
-        writes="; ".join(writes),
+        writes="\n    ".join(writes),
         sizes="; ".join(sizes) or "pass",
-        answer="answer" if signature.returns == "None" else "_read(answer, meter)",
+        answer="answer" if signature.returns == "None" else f"answer if {answers_free} else _read(answer, meter)",
     )
     exec(compile(source, "<ledger>", "exec"), namespace)
     return namespace["ask"]  # type: ignore[no-any-return]

@@ -11,6 +11,8 @@ kernel's ``ledger_call``. Rows never change meaning once a chain has used them.
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeAlias
 
+from state.fact import fact
+
 Plain: TypeAlias = None | bool | int | str | bytes | list["Plain"]
 """What crosses the seam: None, bool, int, str, bytes and lists of these. Canonical msgpack holds all of it.
 
@@ -212,7 +214,7 @@ LEDGER_FUNCTIONS: Final[dict[str, Signature]] = {
 """name → signature. What writes pays about 1,500 units a state key: at a million keys the tree takes 15 µs for one."""
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class CallContext:
     """What a contract sees as ``ctx``."""
 

@@ -23,7 +23,7 @@ from contracts.language.fuel import Meter
 from contracts.language.kernel_interface import Host, Plain
 from contracts.language.operators import cell
 from contracts.language.program import Program
-from contracts.language.values import STORED_BYTES_MAX, Reader, Writer, plain_size, reader, writer
+from contracts.language.values import LIST_SIZE, STORED_BYTES_MAX, Reader, Writer, plain_size, reader, writer
 from contracts.language.versions import Version, at_height
 
 COMPILED_MAX: Final = 256
@@ -153,7 +153,8 @@ def run(compiled: Compiled, method_name: str, args: Sequence[Plain], host: Host,
     if not len(method.readers) - len(method.defaults) <= len(args) <= len(method.readers):
         raise ContractError("argument_count")
     prices = compiled.version.prices
-    meter.charge(prices.argument * (len(args) + 1) + (plain_size(list(args)) >> prices.storage_byte_shift))
+    size = LIST_SIZE + sum(map(plain_size, args))
+    meter.charge(prices.argument * (len(args) + 1) + (size >> prices.storage_byte_shift))
     before = (cell.meter, cell.host, cell.context, cell.read_only, cell.in_host, cell.thread)
     thread = threading.get_ident()
     if before[1] is None:

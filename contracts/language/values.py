@@ -38,6 +38,8 @@ DICT_KEY_LIMIT: Final = 1 << 60
 DICT_KEY_TEXT_MAX: Final = 1_024
 """Characters in a dict's key, so that a lookup's cost has a bound."""
 DICT_KEY_PARTS_MAX: Final = 8
+LIST_SIZE: Final = 4
+"""What a list counts for in ``plain_size``, beside what is in it."""
 _SIMPLE: Final = frozenset({type(None), bool, str, bytes})
 _WIDE_LOW: Final = -(1 << 63)
 _WIDE_HIGH: Final = 1 << 64
@@ -118,7 +120,7 @@ def plain_size(value: Plain) -> int:
     if type(value) is bytes:
         return 4 + len(value)
     if type(value) is list:
-        return 4 + sum(map(plain_size, value))
+        return LIST_SIZE + sum(map(plain_size, value))
     return 8 if type(value) is int else 1
 
 

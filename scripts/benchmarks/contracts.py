@@ -16,6 +16,7 @@ from typing import Any, Final, cast
 
 from contracts.deployed import Deployed
 from contracts.host import ContractHost, invoke
+from contracts.kernel import layout
 from contracts.kernel.layout import Row
 from contracts.kernel.scope import Scope
 from contracts.language import Meter, at_height, check, compile_contract, run
@@ -57,7 +58,8 @@ class Bench:
     def __init__(self, ledger: Ledger, source: str) -> None:
         self.executor = ledger.executor
         self.overlay: Overlay[Row] = self.executor.overlay()
-        self.deployed = Deployed("bench", ledger.names()["@bench"], 1, compile_contract(source.encode()))
+        compiled = compile_contract(source.encode())
+        self.deployed = Deployed("bench", ledger.names()["@bench"], 1, compiled, layout.paused_key("bench"))
         self.sender = address_of(SENDER)
 
     def scope(self) -> Scope:

@@ -147,7 +147,8 @@ def test_what_cannot_be_asked() -> None:
 
 def test_a_balance_that_its_movements_do_not_lead_to_is_not_given(monkeypatch: pytest.MonkeyPatch) -> None:
     """Planted: a row of the statement that says one cent more."""
-    monkeypatch.setattr(records, "encode_row", lambda row: encode_row([row[0], row[1] + 1] if len(row) == 2 else row))
+    changed = lambda row: encode_row((row[0], row[1] + 1) if len(row) == 2 and type(row[1]) is int else row)  # noqa: E731
+    monkeypatch.setattr(records, "encode_row", changed)
     with pytest.raises(Corrupt, match="come to 10000, the balance kept is 10001"):
         whole(started())
 
