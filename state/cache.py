@@ -1,12 +1,17 @@
-"""A bounded memory of what was read from the disk: the least recently used goes first."""
+"""A bounded memory of what was read from the disk: what was not asked for lately goes first.
 
-from collections import OrderedDict
+Two dictionaries, the young and the old. What is put, or found in the old one, is put into the young; when the young
+one has half of the memory, it becomes the old one, and what was in that is forgotten. So an entry stays while it is
+asked for once in each half of the memory, and asking is one look into a dictionary: keeping the exact order of use took
+four times as long.
+"""
+
 from typing import Final, Generic, TypeVar
 
 K = TypeVar("K", bytes, str)
 
-ENTRY_OVERHEAD_BYTES = 250
-"""What an entry costs beside its value's bytes: headers of key and value, the key, its place in table and list."""
+ENTRY_OVERHEAD_BYTES = 220
+"""What an entry costs beside its value's bytes: headers of key and value, the key, its place in the table."""
 
 
 class Missing:
@@ -22,37 +27,36 @@ MISSING: Final = Missing()
 class Cache(Generic[K]):
     """Bytes, or None, by key; at most about ``bytes_max`` bytes of memory."""
 
-    __slots__ = ("_bytes", "_bytes_max", "_entries")
+    __slots__ = ("_half_bytes_max", "_old", "_young", "_young_bytes")
 
     def __init__(self, bytes_max: int) -> None:
-        self._bytes_max = bytes_max
-        self._bytes = 0
-        self._entries: OrderedDict[K, bytes | None] = OrderedDict()
+        self._half_bytes_max = bytes_max // 2
+        self._young_bytes = 0
+        self._young: dict[K, bytes | None] = {}
+        self._old: dict[K, bytes | None] = {}
 
     def get(self, key: K) -> bytes | None | Missing:
         """The remembered value, or MISSING."""
-        found = self._entries.get(key, MISSING)
-        if found is not MISSING:
-            self._entries.move_to_end(key)
+        found = self._young.get(key, MISSING)
+        if found is MISSING:
+            found = self._old.pop(key, MISSING)
+            if not isinstance(found, Missing):
+                self.put(key, found)
         return found
 
     def put(self, key: K, value: bytes | None) -> None:
-        """Remember, and forget the least recently used beyond the limit."""
-        entries = self._entries
-        if key in entries:
-            self.forget(key)
-        entries[key] = value
-        self._bytes += ENTRY_OVERHEAD_BYTES + (len(value) if value else 0)
-        while self._bytes > self._bytes_max:
-            _, gone = entries.popitem(last=False)
-            self._bytes -= ENTRY_OVERHEAD_BYTES + (len(gone) if gone else 0)
+        """Remember, and forget what was not asked for lately beyond the limit."""
+        self._young_bytes += ENTRY_OVERHEAD_BYTES + (len(value) if value else 0)
+        if self._young_bytes > self._half_bytes_max:
+            self._old, self._young = self._young, {}
+            self._young_bytes = ENTRY_OVERHEAD_BYTES + (len(value) if value else 0)
+        self._young[key] = value
 
     def forget(self, key: K) -> None:
         """Know nothing of the key any more."""
-        gone = self._entries.pop(key, MISSING)
-        if not isinstance(gone, Missing):
-            self._bytes -= ENTRY_OVERHEAD_BYTES + (len(gone) if gone else 0)
+        self._young.pop(key, None)
+        self._old.pop(key, None)
 
     def has_room(self, value: bytes) -> bool:
         """Whether ``value`` can be put without forgetting another."""
-        return self._bytes + ENTRY_OVERHEAD_BYTES + len(value) <= self._bytes_max
+        return self._young_bytes + ENTRY_OVERHEAD_BYTES + len(value) <= self._half_bytes_max

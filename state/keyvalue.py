@@ -17,6 +17,9 @@ class KeyValue(Protocol):
     def get_verified(self, key: bytes) -> bytes | None:
         """The row, its checksum verified on the way from the disk."""
 
+    def find_verified(self, key: bytes) -> bytes | None:
+        """As ``get_verified``, for a row that lies anywhere among very many."""
+
     def rows(self, start: bytes, stop: bytes | None) -> list[tuple[bytes, bytes]]:
         """All rows with start ≤ key < stop (None: to the end), verified, at once: for short ranges."""
 

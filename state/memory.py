@@ -36,6 +36,8 @@ class MemoryDatabase:
         assert not self._closed, "the database is closed"
         return self._rows.get(key)
 
+    find_verified = get_verified
+
     def rows(self, start: bytes, stop: bytes | None) -> list[tuple[bytes, bytes]]:
         """All rows with start ≤ key < stop, at once."""
         assert not self._closed, "the database is closed"

@@ -27,6 +27,10 @@ since all nodes flush and merge their tables at the same moment; full throughput
 OPEN_FILES_MAX = 256
 """Table files held open. Tables are 2 MB, so this serves half a gigabyte before any is reopened."""
 
+BLOCK_BYTES = 1024
+"""Rows compressed together, bytes: what a read of one row checks and expands. Measured at a million accounts, where a
+row is seldom cached: a row 4 µs and sixteen in a row 11, against 9 and 20 with LevelDB's own 4,096."""
+
 BLOOM_BITS = 10
 """Filter bits a key: one read in a hundred for an absent key goes to a block."""
 
@@ -69,6 +73,7 @@ class Database:
                 lru_cache_size=BLOCK_CACHE_BYTES_MAX,
                 write_buffer_size=WRITE_BUFFER_BYTES_MAX,
                 max_open_files=OPEN_FILES_MAX,
+                block_size=BLOCK_BYTES,
                 bloom_filter_bits=BLOOM_BITS,
                 # Digests barely shrink, but only blocks that were uncompressed are cached: without compression
                 # LevelDB verifies the mapped block again at every read (measured: 45 µs a bucket instead of 20).
@@ -97,6 +102,22 @@ class Database:
         except (plyvel.Error, OSError) as error:
             self._die("read", error)
         return found
+
+    def find_verified(self, key: bytes) -> bytes | None:
+        """As ``get_verified``, for a row that lies anywhere among very many.
+
+        A get that looks into several tables counts against the first of them, and for every hundred such LevelDB
+        rewrites a table and the ten below it: reading at random kept a core busy (measured: 10 µs a get in the
+        background beside 9 for itself, as long as gets came). A scan of one key takes 12 µs and counts as nothing.
+        """
+        if self._failure is not None:
+            raise self._failure
+        try:
+            for found in self._db.iterator(start=key, stop=key + b"\0", include_key=False, verify_checksums=True):
+                return bytes(found)
+        except (plyvel.Error, OSError) as error:
+            self._die("read", error)
+        return None
 
     def rows(self, start: bytes, stop: bytes | None) -> list[tuple[bytes, bytes]]:
         """All rows with start ≤ key < stop, verified, at once."""

@@ -5,9 +5,9 @@ keys is one bucket, a larger one a branch with sixteen children (state/proof.py 
 that grows past the limit splits, and a branch that shrinks to it merges again: no history shows in the root.
 
 What is kept where. The leaves belong to the caller's store; a bucket is a range of them and is read by one
-``read_leaves`` when a change or a proof needs it, then remembered in a bounded cache and checked against the
-digest that its branch holds. The branches stay in memory, about 1 kB for 16 to 500 keys, and are rebuilt at
-start by one scan. They are never changed in place: ``prepare`` copies the ones on the paths of a block's
+``read_leaves`` when a change or a proof needs it, checked against the digest that its branch holds, and remembered
+there within a bound. The branches stay in memory, about 1 kB for 16 to 500 keys, and are rebuilt at start by one scan.
+But for what they remember they are never changed in place: ``prepare`` copies the ones on the paths of a block's
 changes, so that the tree as it was stands until ``install``, and discarding what was prepared costs nothing.
 
 The order of work at a block is: prepare; write the leaves to the store; install. A write that fails in between
@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TypeAlias
 
-from state.cache import Cache
 from state.digest import DIGEST_BYTES
 from state.errors import Corrupt
 from state.proof import (
@@ -43,8 +42,9 @@ __all__ = ["LeafReader", "PreparedUpdate", "StateProof", "Tree", "value_digest",
 LeafReader = Callable[[bytes, bytes | None], bytes]
 """Gives key digest ‖ value digest of every key with start ≤ key digest < stop (None: to the end), ascending."""
 
-BUCKET_CACHE_BYTES_MAX = 64 * 1024 * 1024
-"""Memory for buckets that were read, bytes: nearly all of a state of a million keys."""
+BUCKET_CACHE_BYTES_MAX = 160 * 1024 * 1024
+"""Entries of buckets that are remembered, bytes: all of a state of a million accounts with a balance each. Some 40
+bytes a bucket come on top. One that must be read from the disk takes 40 µs (measured at a million accounts)."""
 
 SCAN_DEPTH = 2
 """The scan at start reads one subtree of this depth at a time: at 10 million keys 2.5 MB."""
@@ -66,10 +66,13 @@ class Branch:
     """Keys in each."""
     branches: dict[int, "Branch"]
     """Those of them that are branches, by nibble; the others are buckets."""
+    entries: list[bytes | None]
+    """What each bucket lists, where that is remembered; None where it is not, and for branches."""
 
 
-Node: TypeAlias = tuple[bytes, int, Branch | None]
-"""A subtree as its parent sees it: digest, number of keys, and the branch; None: it is a bucket, perhaps empty."""
+Node: TypeAlias = tuple[bytes, int, Branch | None, bytes | None]
+"""A subtree as its parent sees it: digest, number of keys, and the branch; None: it is a bucket, perhaps empty, with
+these entries (None: not remembered)."""
 
 Change: TypeAlias = tuple[bytes, bytes, bytes | None]
 """One key of an update: key digest, key, value digest (None: the key goes)."""
@@ -85,23 +88,26 @@ class PreparedUpdate:
     """Ascending by key digest."""
     before: Node
     after: Node
-    buckets: dict[str, bytes | None]
-    """Contents of the buckets that were touched, by path; None where there is no bucket any more."""
+    remembered_bytes: int
+    """How many bytes of entries more are remembered after it."""
 
 
-EMPTY_NODE: Node = (EMPTY_DIGEST, 0, None)
+EMPTY_NODE: Node = (EMPTY_DIGEST, 0, None, b"")
 
 
 class Tree:
     """The tree over the leaves that ``read_leaves`` gives."""
 
-    __slots__ = ("_buckets", "_node", "_read_leaves")
+    __slots__ = ("_bytes_max", "_forgotten", "_node", "_read_leaves", "_remembered_bytes")
 
     def __init__(self, read_leaves: LeafReader, bucket_cache_bytes_max: int = BUCKET_CACHE_BYTES_MAX) -> None:
         """Build the branches by one scan of the leaves."""
         self._read_leaves = read_leaves
-        self._buckets: Cache[str] = Cache(bucket_cache_bytes_max)
-        self._node = self._scan("")[0]
+        self._bytes_max = bucket_cache_bytes_max
+        self._remembered_bytes = 0
+        self._forgotten = 0
+        """Number of the subtree of depth 2 whose entries are the next to be forgotten."""
+        self._node = self._bounded(self._scan("")[0])
 
     @property
     def root(self) -> bytes:
@@ -126,18 +132,16 @@ class Tree:
         order = sorted(by_path)
         update = _Update(self, order, [by_path[path] for path in order])
         before = self._node
-        after = update.subtree("", before, 0, len(order)) if order else before
-        return PreparedUpdate(after[0], update.changes, before, after, update.buckets)
+        after = update.subtree(before, len(order)) if order else before
+        return PreparedUpdate(after[0], update.changes, before, after, update.remembered_bytes)
 
     def install(self, prepared: PreparedUpdate) -> bytes:
         """Make what was prepared the tree. The store must hold its leaves by now. Gives the root."""
         assert prepared.before is self._node, "the tree moved on after this update was prepared"
         self._node = prepared.after
-        for path, entries in prepared.buckets.items():
-            if entries is None:
-                self._buckets.forget(path)
-            else:
-                self._buckets.put(path, entries)
+        self._remembered_bytes += prepared.remembered_bytes
+        if self._remembered_bytes > self._bytes_max:
+            self._make_room()
         return prepared.root
 
     def update(self, changes: Mapping[bytes, bytes | None]) -> bytes:
@@ -150,59 +154,91 @@ class Tree:
     def prove(self, key: bytes) -> StateProof:
         """The proof of the key's value, or of its absence, under the present root."""
         path = sha256(key).hexdigest()
-        digest, count, branch = self._node
+        digest, count, branch, entries = self._node
         levels: list[bytes] = []
         while branch is not None:
             nibble = NIBBLE_OF[path[len(levels)]]
             at = nibble * DIGEST_BYTES
             children = branch.children
-            digest, count = children[at : at + DIGEST_BYTES], branch.counts[nibble]
+            digest, count, entries = children[at : at + DIGEST_BYTES], branch.counts[nibble], branch.entries[nibble]
             levels.append(children[:at] + children[at + DIGEST_BYTES :])
             branch = branch.branches.get(nibble)
-        entries = self.bucket(path[: len(levels)], digest) if count else b""
+        if entries is None:
+            entries = self.read_bucket(path[: len(levels)], digest) if count else b""
         return StateProof(tuple(levels), entries)
 
-    def bucket(self, path: str, digest: bytes) -> bytes:
-        """The entries of the bucket at ``path`` (nibbles in hex), which must have this digest."""
-        cached = self._buckets.get(path)
-        if type(cached) is bytes:
-            return cached
-        start, stop = _digest_range(path)
-        entries = self._read_leaves(start, stop)
+    def read_bucket(self, path: str, digest: bytes) -> bytes:
+        """The entries of the bucket at ``path`` (nibbles in hex) from the store; they must have this digest."""
+        entries = self._read_leaves(*_digest_range(path))
         if sha256(BUCKET_PREFIX + entries).digest() != digest:
             raise Corrupt(
                 f"The world state's keys under digest prefix {path or '(all)'} are not the ones it was built "
                 "from: the disk lost or changed data. Delete the state directory; it is rebuilt from the chain."
             )
-        self._buckets.put(path, entries)
         return entries
+
+    def _make_room(self) -> None:
+        """Forget the entries of one subtree of depth 2 after the other, until the rest are few enough."""
+        for _ in range(BRANCH_CHILDREN**2):
+            if self._remembered_bytes <= self._bytes_max:
+                return
+            branch = self._node[2]
+            for nibble in divmod(self._forgotten, BRANCH_CHILDREN):
+                if branch is not None:
+                    self._remembered_bytes -= _forget(branch, nibble)
+                    branch = branch.branches.get(nibble)
+            if branch is not None:
+                self._remembered_bytes -= _forget_all(branch)
+            self._forgotten = (self._forgotten + 1) % BRANCH_CHILDREN**2
 
     def _scan(self, path: str) -> tuple[Node, bytes]:
         """The subtree at ``path`` from the store, and its entries if they are few enough for one bucket."""
         if len(path) == SCAN_DEPTH:
             entries = self._read_leaves(*_digest_range(path))
-            buckets: dict[str, bytes | None] = {}
-            node = build(path, entries, buckets)
-            for bucket_path, content in buckets.items():
-                if content is not None and self._buckets.has_room(content):
-                    self._buckets.put(bucket_path, content)
-            return node, entries if node[2] is None else b""
+            node = build(path, entries)
+            branch = node[2]
+            if branch is None:
+                return node, entries
+            if not self._is_room_for(entries):
+                _forget_all(branch)
+            return node, b""
         scanned = [self._scan(path + nibble) for nibble in NIBBLES]
         if sum(node[1] for node, _ in scanned) <= BUCKET_KEYS_MAX:
             entries = b"".join(entries for _, entries in scanned)
-            for nibble in NIBBLES:
-                self._buckets.forget(path + nibble)
             return build(path, entries), entries
-        return _branch_over([node for node, _ in scanned]), b""
+        return _branch_over([self._bounded(node) for node, _ in scanned]), b""
+
+    def _bounded(self, node: Node) -> Node:
+        """What was scanned, without its entries if it is a bucket and there is no room for them."""
+        digest, count, branch, entries = node
+        return node if entries is None or self._is_room_for(entries) else (digest, count, branch, None)
+
+    def _is_room_for(self, entries: bytes) -> bool:
+        """Whether these entries can be remembered too; they are counted then."""
+        is_room = self._remembered_bytes + len(entries) <= self._bytes_max
+        if is_room:
+            self._remembered_bytes += len(entries)
+        return is_room
 
 
-def build(path: str, entries: bytes, buckets: dict[str, bytes | None] | None = None) -> Node:
-    """The subtree at ``path`` over ``entries``. Adds the contents of its buckets to ``buckets``."""
+def _forget(branch: Branch, nibble: int) -> int:
+    """Forget the entries of one bucket, if they are remembered; how many bytes they were."""
+    entries, branch.entries[nibble] = branch.entries[nibble], None
+    return len(entries) if entries else 0
+
+
+def _forget_all(branch: Branch) -> int:
+    """Forget the entries of all buckets below; how many bytes they were."""
+    forgotten = sum([len(entries) for entries in branch.entries if entries])
+    branch.entries[:] = [None] * BRANCH_CHILDREN
+    return forgotten + sum([_forget_all(child) for child in branch.branches.values()])
+
+
+def build(path: str, entries: bytes) -> Node:
+    """The subtree at ``path`` over ``entries``."""
     count = len(entries) // ENTRY_BYTES
     if count <= BUCKET_KEYS_MAX:
-        if buckets is not None and count:
-            buckets[path] = entries
-        return bucket_digest(entries), count, None
+        return bucket_digest(entries), count, None, entries
     depth = len(path)
     assert depth < DEPTH_MAX, "more keys have one digest than a bucket holds"
     # One byte of each entry, ascending because all share the nibbles before it: bisected without a loop over keys.
@@ -212,35 +248,36 @@ def build(path: str, entries: bytes, buckets: dict[str, bytes | None] | None = N
     bounds.append(len(entries))
     return _branch_over(
         [
-            build(path + NIBBLES[nibble], entries[bounds[nibble] : bounds[nibble + 1]], buckets)
+            build(path + NIBBLES[nibble], entries[bounds[nibble] : bounds[nibble + 1]])
             for nibble in range(BRANCH_CHILDREN)
         ]
     )
 
 
 class _Update:
-    """One ``prepare``: the changes by path, and the buckets' new contents as they come about."""
+    """One ``prepare``: the changes by path, and how many more bytes of entries are remembered by what comes about."""
 
-    __slots__ = ("buckets", "changes", "order", "tree")
+    __slots__ = ("changes", "order", "remembered_bytes", "tree")
 
     def __init__(self, tree: Tree, order: list[str], changes: list[Change]) -> None:
         self.tree = tree
         self.order = order
         self.changes = changes
-        self.buckets: dict[str, bytes | None] = {}
+        self.remembered_bytes = 0
 
-    def subtree(self, path: str, node: Node, low: int, high: int) -> Node:
-        """The subtree at ``path`` after changes[low:high], which all lie in it."""
-        digest, count, branch = node
+    def subtree(self, node: Node, high: int) -> Node:
+        """The whole tree after changes[:high]."""
+        digest, count, branch, entries = node
         if branch is None:
-            return self.bucket(path, digest, count, low, high)
-        return self.branch(path, branch, low, high)
+            return self.bucket("", digest, count, entries, 0, high)
+        return self.branch("", branch, 0, high)
 
     def branch(self, path: str, branch: Branch, low: int, high: int) -> Node:
+        """The subtree at ``path`` after changes[low:high], which all lie in it."""
         order = self.order
         depth = len(path)
         children = bytearray(branch.children)
-        counts = branch.counts.copy()
+        counts, entries = branch.counts.copy(), branch.entries.copy()
         branches = branch.branches
         while low < high:
             child_path = order[low][: depth + 1]
@@ -253,11 +290,10 @@ class _Update:
             child = branches.get(nibble)
             if child is None:
                 digest = bytes(children[at : at + DIGEST_BYTES])
-                digest, count, grown = self.bucket(child_path, digest, counts[nibble], low, end)
+                after = self.bucket(child_path, digest, counts[nibble], entries[nibble], low, end)
             else:
-                digest, count, grown = self.branch(child_path, child, low, end)
-            children[at : at + DIGEST_BYTES] = digest
-            counts[nibble] = count
+                after = self.branch(child_path, child, low, end)
+            children[at : at + DIGEST_BYTES], counts[nibble], grown, entries[nibble] = after
             if grown is not child:
                 if branches is branch.branches:
                     branches = branches.copy()
@@ -270,35 +306,37 @@ class _Update:
         frozen = bytes(children)
         if total <= BUCKET_KEYS_MAX:
             assert not branches, "a branch of few keys has branches below it"
-            return self.merged(path, frozen, counts)
-        return sha256(BRANCH_PREFIX + frozen).digest(), total, Branch(frozen, counts, branches)
+            return self.merged(path, frozen, counts, entries)
+        return sha256(BRANCH_PREFIX + frozen).digest(), total, Branch(frozen, counts, branches, entries), None
 
-    def bucket(self, path: str, digest: bytes, count: int, low: int, high: int) -> Node:
-        entries = self.tree.bucket(path, digest) if count else b""
+    def bucket(self, path: str, digest: bytes, count: int, entries: bytes | None, low: int, high: int) -> Node:
+        """What the bucket at ``path`` becomes by changes[low:high]."""
+        if entries is None:
+            entries = self.tree.read_bucket(path, digest) if count else b""
+            self.remembered_bytes += len(entries)
         changed = self.changes[low:high]
+        self.remembered_bytes -= len(entries)
         entries = _placed(entries, changed) if high - low < MERGE_CHANGES_MIN else _merged(entries, changed)
         size = len(entries)
+        self.remembered_bytes += size
         if size > BUCKET_KEYS_MAX * ENTRY_BYTES:
-            self.buckets[path] = None
-            return build(path, entries, self.buckets)
+            return build(path, entries)
         if not size:
-            self.buckets[path] = None
             return EMPTY_NODE
-        self.buckets[path] = entries
-        return sha256(BUCKET_PREFIX + entries).digest(), size // ENTRY_BYTES, None
+        return sha256(BUCKET_PREFIX + entries).digest(), size // ENTRY_BYTES, None, entries
 
-    def merged(self, path: str, children: bytes, counts: list[int]) -> Node:
+    def merged(self, path: str, children: bytes, counts: list[int], entries: list[bytes | None]) -> Node:
         """One bucket from what is left of a branch, whose children are all buckets."""
         parts = []
         for nibble, count in enumerate(counts):
-            child_path = path + NIBBLES[nibble]
-            entries = self.buckets.get(child_path)
-            if count and entries is None:
+            listed = entries[nibble]
+            if listed is None:
                 at = nibble * DIGEST_BYTES
-                entries = self.tree.bucket(child_path, children[at : at + DIGEST_BYTES])
-            parts.append(entries or b"")
-            self.buckets[child_path] = None
-        return build(path, b"".join(parts), self.buckets)
+                child_path = path + NIBBLES[nibble]
+                listed = self.tree.read_bucket(child_path, children[at : at + DIGEST_BYTES]) if count else b""
+                self.remembered_bytes += len(listed)
+            parts.append(listed)
+        return build(path, b"".join(parts))
 
 
 def _placed(entries: bytes, changes: list[Change]) -> bytes:
@@ -347,10 +385,11 @@ def _merged(entries: bytes, changes: list[Change]) -> bytes:
 
 
 def _branch_over(nodes: list[Node]) -> Node:
-    children = b"".join([digest for digest, _, _ in nodes])
-    counts = [count for _, count, _ in nodes]
-    branches = {nibble: branch for nibble, (_, _, branch) in enumerate(nodes) if branch is not None}
-    return sha256(BRANCH_PREFIX + children).digest(), sum(counts), Branch(children, counts, branches)
+    children = b"".join([digest for digest, _, _, _ in nodes])
+    counts = [count for _, count, _, _ in nodes]
+    branches = {nibble: branch for nibble, (_, _, branch, _) in enumerate(nodes) if branch is not None}
+    branch = Branch(children, counts, branches, [entries for _, _, _, entries in nodes])
+    return sha256(BRANCH_PREFIX + children).digest(), sum(counts), branch, None
 
 
 def _digest_range(path: str) -> tuple[bytes, bytes | None]:

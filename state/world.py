@@ -45,7 +45,7 @@ UNDO_HEIGHTS = 8
 VALUE_CACHE_BYTES_MAX = 32 * 1024 * 1024
 """Memory for values read or written lately, bytes. A read from LevelDB costs 6 µs, one from here 0.2."""
 
-ABSENT_LENGTH = 0xFFFFFFFF
+ABSENT_LENGTH = b"\xff\xff\xff\xff"
 """In an undo record, the length of a value that was not there."""
 
 RECOVERY = "Delete the state directory and start again: the node rebuilds its state from the chain."
@@ -115,7 +115,7 @@ class World:
         cached = self._values.get(key)
         if not isinstance(cached, Missing):
             return cached
-        row = self._database.get_verified(LEAF + sha256(key).digest())
+        row = self._database.find_verified(LEAF + sha256(key).digest())
         value = None if row is None else _value_of(key, row)
         self._values.put(key, value)
         return value
@@ -138,12 +138,14 @@ class World:
         prepared = self._tree.prepare(changes)
         rows: dict[bytes, bytes | None] = {}
         undo: list[bytes] = []
-        for key_digest, key, bound in prepared.changes:
-            size = len(key).to_bytes(KEY_LENGTH_BYTES, "big")
+        get = self.get
+        for key_digest, key, _ in prepared.changes:
+            name = len(key).to_bytes(KEY_LENGTH_BYTES, "big") + key
             value = changes[key]
-            rows[LEAF + key_digest] = None if bound is None or value is None else size + key + value
-            previous = self.get(key)
-            undo.append(size + key + _undo_value(previous))
+            rows[LEAF + key_digest] = None if value is None else name + value
+            previous = get(key)
+            undo.append(name)
+            undo.append(ABSENT_LENGTH if previous is None else len(previous).to_bytes(4, "big") + previous)
         if extra:
             for key, value in extra.items():
                 rows[EXTRA + key] = value
@@ -207,12 +209,13 @@ class World:
 
     def _read_leaves(self, start: bytes, stop: bytes | None) -> bytes:
         above = prefix_range(LEAF)[1] if stop is None else LEAF + stop
-        parts: list[bytes] = []
-        add = parts.append
-        for name, row in self._database.rows(LEAF + start, above):
-            add(name[1:])
-            add(sha256(VALUE_PREFIX + row[KEY_LENGTH_BYTES + (row[0] << 8 | row[1]) :]).digest())
-        return b"".join(parts)
+        rows = self._database.rows(LEAF + start, above)
+        return b"".join(
+            [
+                name[1:] + sha256(VALUE_PREFIX + row[KEY_LENGTH_BYTES + (row[0] << 8 | row[1]) :]).digest()
+                for name, row in rows
+            ]
+        )
 
 
 def _value_of(key: bytes, row: bytes) -> bytes:
@@ -226,12 +229,6 @@ def _undo_key(height: int) -> bytes:
     return UNDO + height.to_bytes(HEIGHT_BYTES, "big")
 
 
-def _undo_value(value: bytes | None) -> bytes:
-    if value is None:
-        return ABSENT_LENGTH.to_bytes(4, "big")
-    return len(value).to_bytes(4, "big") + value
-
-
 def _undo_values(record: bytes) -> dict[bytes, bytes | None]:
     values: dict[bytes, bytes | None] = {}
     at = 0
@@ -239,12 +236,11 @@ def _undo_values(record: bytes) -> dict[bytes, bytes | None]:
         key_at = at + KEY_LENGTH_BYTES
         key_end = key_at + int.from_bytes(record[at:key_at], "big")
         value_at = key_end + 4
-        length = int.from_bytes(record[key_end:value_at], "big")
         key = record[key_at:key_end]
-        if length == ABSENT_LENGTH:
+        if record[key_end:value_at] == ABSENT_LENGTH:
             values[key] = None
             at = value_at
         else:
-            values[key] = record[value_at : value_at + length]
-            at = value_at + length
+            at = value_at + int.from_bytes(record[key_end:value_at], "big")
+            values[key] = record[value_at:at]
     return values

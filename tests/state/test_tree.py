@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from state import proof as state_proof
 from state.errors import Corrupt, Invalid, Reason
 from state.proof import BUCKET_KEYS_MAX, EMPTY_DIGEST, StateProof, verify_proof
-from state.tree import Tree, value_digest
+from state.tree import Branch, Tree, value_digest
 
 Contents = dict[bytes, bytes]
 
@@ -289,3 +289,22 @@ def test_values_that_are_no_proof_are_refused(value: object) -> None:
 def test_a_bucket_holds_at_most_its_limit() -> None:
     tree = Tree(Leaves(numbered(5000)))
     assert max(len(tree.prove(b"key-%d" % index).bucket) for index in range(500)) <= 64 * BUCKET_KEYS_MAX
+
+
+def remembered_bytes(branch: Branch | None) -> int:
+    """What the buckets below list, as far as it is remembered."""
+    if branch is None:
+        return 0
+    below = sum(remembered_bytes(child) for child in branch.branches.values())
+    return below + sum(len(entries) for entries in branch.entries if entries)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(CHANGES, max_size=8), st.sampled_from([0, 3_000, 12_000, 1 << 20]))
+def test_what_is_remembered_is_counted_and_bounded(blocks: list[dict[bytes, bytes | None]], bytes_max: int) -> None:
+    leaves = Leaves(numbered(150))
+    tree = Tree(leaves, bucket_cache_bytes_max=bytes_max)
+    for changes in blocks:
+        assert applied(leaves, tree, changes) == naive_root(leaves.contents)
+        if tree._node[2] is not None:
+            assert remembered_bytes(tree._node[2]) == tree._remembered_bytes <= bytes_max
