@@ -28,7 +28,7 @@ class ProvenState:
     def follow(self) -> None:
         """Learn of the changes of the validators so far. :raises Invalid: the node's proof is none."""
         for _ in range(PAGES_MAX):
-            page = self._client.net_validator_changes(self.succession.newest_height)
+            page = self._client.net_succession(self.succession.newest_height)
             self.succession = extend(self.succession, page)
             if page.complete or not page.changes:
                 return

@@ -58,7 +58,7 @@ class Methods:
             complete=next_cursor is None,
         )
 
-    async def net_validator_changes(self, params: parameters.ChangesParameters) -> answers.ValidatorChanges:
+    async def net_succession(self, params: parameters.ChangesParameters) -> answers.ValidatorChanges:
         found = await self._queries.validator_changes(natural_of(params.after_height), CHANGES_MAX + 1)
         changes = [
             answers.ValidatorChange(
@@ -235,11 +235,11 @@ def _node_methods(methods: Methods) -> list[Method[Any]]:
             ("malformed", "unknown"),
         ),
         Method(
-            "net_validator_changes",
+            "net_succession",
             "How one validator set followed another, with what proves it.",
             parameters.ChangesParameters,
             answers.ValidatorChanges,
-            methods.net_validator_changes,
+            methods.net_succession,
             ("malformed", "unavailable"),
         ),
         Method(

@@ -9,7 +9,7 @@ What is not proven: that the height is the latest. Compare it with other nodes, 
 
     genesis = genesis.document.load(text)
     followed = Succession(genesis.chain_id, genesis.parameters.execution_lag, genesis.validators())
-    followed = extend(followed, answer_of_net_validator_changes)
+    followed = extend(followed, answer_of_net_succession)
     balance = verify_balance_answer(genesis.chain_id, followed, answer, address, asset)
 """
 
@@ -75,7 +75,7 @@ class ProvenReceipt:
 
 
 def extend(followed: Succession, answer: AnswerJson | ValidatorChanges) -> Succession:
-    """Follow the validators by an answer of net_validator_changes.
+    """Follow the validators by an answer of net_succession.
 
     :raises Invalid: MALFORMED, or as ``Succession.extended``.
     """

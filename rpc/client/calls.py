@@ -55,8 +55,8 @@ class Calls(Core):
     def net_validators(self, height: int | None = None) -> Flow[answers.ValidatorsPage]:
         return self._ask("net_validators", answers.ValidatorsPage, height=_text(height))
 
-    def net_validator_changes(self, after_height: int = 0) -> Flow[answers.ValidatorChanges]:
-        return self._ask("net_validator_changes", answers.ValidatorChanges, after_height=str(after_height))
+    def net_succession(self, after_height: int = 0) -> Flow[answers.ValidatorChanges]:
+        return self._ask("net_succession", answers.ValidatorChanges, after_height=str(after_height))
 
     def chain_block(self, height: int | None = None, digest: bytes | None = None) -> Flow[answers.BlockAnswer]:
         return self._ask("chain_block", answers.BlockAnswer, height=_text(height), digest=_hex(digest))

@@ -83,7 +83,7 @@ class SyncClient:
     net_peers = _carried(Calls.net_peers)
     net_evidence = _carried(Calls.net_evidence)
     net_validators = _carried(Calls.net_validators)
-    net_validator_changes = _carried(Calls.net_validator_changes)
+    net_succession = _carried(Calls.net_succession)
     chain_block = _carried(Calls.chain_block)
     chain_checkpoint = _carried(Calls.chain_checkpoint)
     chain_genesis = _carried(Calls.chain_genesis)

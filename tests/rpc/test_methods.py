@@ -119,14 +119,14 @@ async def test_net_evidence(face: Face) -> None:
     assert (page["evidence"], page["complete"]) == (listed[:1], False)
 
 
-async def test_net_validator_changes(face: Face) -> None:
-    assert await face.result("net_validator_changes") == {"changes": [], "complete": True}
+async def test_net_succession(face: Face) -> None:
+    assert await face.result("net_succession") == {"changes": [], "complete": True}
     vote = Checkpoint(12, bytes(32), bytes(32), bytes(32), VALIDATORS.digest)
     face.node.changes = [Change(height, VALIDATORS, Certificate(vote, ())) for height in range(20, 37)]
-    first = await face.result("net_validator_changes", after_height=19)
+    first = await face.result("net_succession", after_height=19)
     assert (len(first["changes"]), first["complete"]) == (16, False)
     assert first["changes"][0]["encoded"] == hex_of(face.node.changes[0].encode())
-    rest = await face.result("net_validator_changes", first["changes"][-1]["first_height"])
+    rest = await face.result("net_succession", first["changes"][-1]["first_height"])
     assert ([change["first_height"] for change in rest["changes"]], rest["complete"]) == (["36"], True)
 
 

@@ -19,7 +19,7 @@ METHODS = {
     *("rpc.discover", "node_status", "net_peers", "net_validators", "chain_block", "chain_checkpoint"),
     *("chain_genesis", "tx_submit", "tx_get", "tx_wait", "receipt_proof", "tx_simulate", "events_get"),
     *("account_get", "account_history", "account_statement", "contract_list", "contract_abi", "contract_query"),
-    "state_proof", "net_evidence", "net_validator_changes",
+    "state_proof", "net_evidence", "net_succession",
 }
 
 # The meta-schema leaves the schemas of values to JSON Schema's own, which it names under another address.
