@@ -18,6 +18,7 @@ from scripts.benchmarks import (
     page,
     report,
     rpc,
+    siege,
     sync,
     world,
 )
@@ -34,6 +35,7 @@ PLAIN: tuple[tuple[str, str, Callable[[Progress], Figures]], ...] = (
     ("kernel", "postings a second, the cost of checks, look-ups", lambda say: kernel.measure(say)),
     ("state", "keys a second of the world state, few and a million", lambda say: world.measure(say)),
     ("rpc", "what taking a transaction in costs a node", lambda say: rpc.measure(say)),
+    ("siege", "finality while thousands of connections besiege the validators", lambda say: siege.measure(say)),
     ("counts", "what a block and a transaction cost in messages, syncs, hashes, bytes", lambda _: counts.figures()),
 )
 """Those that have nothing to choose."""
