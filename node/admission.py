@@ -5,8 +5,9 @@ to be good: in the pool until a block takes it, and, if an undecided block lists
 evicts.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from node.chain import Chain
@@ -23,7 +24,8 @@ from state.transaction import Transaction
 VERIFYING_MAX = 65_536
 """Transactions whose signatures are being checked; beyond it this door is closed until some are done."""
 
-UNKNOWN_HEIGHT = -1
+RECENT_BLOCKS = 64
+"""Of so many decided blocks the ids are remembered: what was at the verifier meanwhile need not be looked up again."""
 
 Verify: TypeAlias = Callable[[Sequence[Transaction], Callable[[Sequence[bool]], None]], None]
 """Has signatures checked off this path, then calls back in the driver's turn."""
@@ -36,11 +38,14 @@ class _Batch:
     token: int | None
     """The client's token; None for what a peer sent."""
     peer: str | None
-    results: list[Result | None]
-    """One for each transaction as submitted; None for those at the verifier."""
-    verifying: list[Transaction]
-    looked_up_at: int
-    """Height of the chain when none of them was decided; UNKNOWN_HEIGHT where one was not looked up."""
+    height: int
+    """Height of the chain when they came in: those that are not ``wanted`` were not decided then."""
+    results: list[Result | None] = field(default_factory=list)
+    """One for each transaction as a client submitted it; None for those at the verifier."""
+    verifying: list[Transaction] = field(default_factory=list)
+    wanted: set[bytes] = field(default_factory=set)
+    """Entries that a block listed when they came in."""
+    offences: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,7 @@ class Admitted:
 
     token: int | None
     results: list[Result]
+    """One for each that a client submitted."""
     transactions: list[Transaction]
     """Those that are good and were not known before."""
     bad_signatures: int
@@ -85,6 +91,8 @@ class Door:
         self._verifying: set[bytes] = set()
         self._wanted: dict[bytes, int] = {}
         self._kept: dict[bytes, Transaction] = {}
+        self._recent: deque[list[bytes]] = deque()
+        self._recent_ids: set[bytes] = set()
 
     @property
     def kept_count(self) -> int:
@@ -154,30 +162,37 @@ class Door:
         """The block is appended: its bodies need not be kept any longer."""
         for entry in block.entries:
             self._kept.pop(entry, None)
+        transaction_ids = block.transaction_ids()
+        self._recent.append(transaction_ids)
+        self._recent_ids.update(transaction_ids)
+        if len(self._recent) > RECENT_BLOCKS:
+            self._recent_ids.difference_update(self._recent.popleft())
 
     def release_all(self) -> None:
         """No block is being looked at: nothing needs to be kept."""
         self._kept.clear()
 
     def _begin(self, token: int | None, peer: str | None, encoded: Sequence[bytes], now_ms: int) -> None:
-        batch = _Batch(token, peer, [], [], self._chain.height)
+        batch = _Batch(token, peer, self._chain.height)
         level = Level.CALM if token is None else self._level()
         for data in encoded:
             identity: bytes | None = None
             try:
                 item = transaction.decode(data)
                 identity = item.id
-                self._check(item, now_ms)
+                if self._check(item, now_ms):
+                    batch.wanted.add(item.entry)
                 if level is Level.BUSY or (level is Level.CROWDED and self._pool.holds(item.body.sender)):
                     raise Invalid(Reason.BUSY, "the network is busy with what was sent before; send again in a moment")
             except Invalid as error:
-                batch.results.append(Result(identity, error))
+                batch.offences += error.reason in OFFENCES
+                if token is not None:
+                    batch.results.append(Result(identity, error))
                 continue
-            if item.entry in self._wanted:
-                batch.looked_up_at = UNKNOWN_HEIGHT
             self._verifying.add(item.entry)
-            batch.results.append(None)
             batch.verifying.append(item)
+            if token is not None:
+                batch.results.append(None)
         if batch.verifying:
             self._verify(batch.verifying, lambda valid: self._finish(batch, valid))
         else:
@@ -194,8 +209,10 @@ class Door:
                 if item.entry in self._wanted:
                     self._kept[item.entry] = item
                 try:
-                    if self._chain.height != batch.looked_up_at:
+                    if item.entry in batch.wanted:
                         self._check_unknown(item)
+                    elif self._was_decided_since(batch.height, item.id):
+                        raise Invalid(Reason.DUPLICATE, "the transaction is already decided")
                     self._pool.add(item)
                     fresh.append(item)
                 except Invalid as error:
@@ -203,15 +220,19 @@ class Door:
             else:
                 bad_signatures += 1
                 refused = Invalid(Reason.BAD_SIGNATURE, "a signature does not match its key and this transaction")
-            outcomes.append(Result(item.id, refused))
+            if refused is not None:
+                batch.offences += refused.reason in OFFENCES
+            if batch.token is not None:
+                outcomes.append(Result(item.id, refused))
         rest = iter(outcomes)
         results = [next(rest) if result is None else result for result in batch.results]
-        refusals = [result.refused.reason for result in results if result.refused is not None]
-        offences = sum(reason in OFFENCES for reason in refusals)
-        self._admitted(Admitted(batch.token, results, fresh, bad_signatures, batch.peer, offences))
+        self._admitted(Admitted(batch.token, results, fresh, bad_signatures, batch.peer, batch.offences))
 
-    def _check(self, item: Transaction, now_ms: int) -> None:
-        """Whether its signatures are worth checking. :raises Invalid: why not."""
+    def _check(self, item: Transaction, now_ms: int) -> bool:
+        """Whether a block lists it, so that it is taken whatever the chain and the clock say of it.
+
+        :raises Invalid: why its signatures are not worth checking.
+        """
         validity.check_transaction(item, self._chain_id, self._parameters)
         if item.entry in self._verifying:
             raise Invalid(Reason.DUPLICATE, "the transaction is already being checked")
@@ -220,12 +241,19 @@ class Door:
         if item.entry in self._wanted:
             if item.entry in self._kept:
                 raise Invalid(Reason.DUPLICATE, "the transaction is already here")
-            return
+            return True
         self._check_unknown(item)
         validity.check_time(item, now_ms, self._parameters)
+        return False
 
     def _check_unknown(self, item: Transaction) -> None:
         if item.id in self._pool:
             raise Invalid(Reason.DUPLICATE, "the transaction is already pending")
-        if self.was_decided(item.id):
+        if self._chain.place(item.id) is not None:
             raise Invalid(Reason.DUPLICATE, "the transaction is already decided")
+
+    def _was_decided_since(self, height: int, transaction_id: bytes) -> bool:
+        """Whether a block above ``height`` lists the id."""
+        if self._chain.height - height > len(self._recent):
+            return self.was_decided(transaction_id)
+        return transaction_id in self._recent_ids

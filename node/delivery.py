@@ -40,6 +40,8 @@ class _Search:
     block: Block
     sources: tuple[str, ...]
     missing: list[bytes]
+    wanted: tuple[bytes, ...]
+    """What was missing at first."""
     asked_count: int = 0
 
 
@@ -70,6 +72,8 @@ class Delivery:
         self._searches: dict[bytes, _Search] = {}
         self._decided: deque[Decision] = deque()
         self._judged: dict[bytes, None] = {}
+        self._complete: dict[bytes, tuple[int, list[Transaction]]] = {}
+        """Height and bodies of blocks that are not delivered, once all are here; of VALIDATIONS_MAX blocks at most."""
 
     @property
     def undelivered(self) -> int:
@@ -90,7 +94,7 @@ class Delivery:
         """A block is decided: deliver it as soon as its bodies are here."""
         self._decided.append(decision)
         block = decision.block
-        if block.digest not in self._searches and self._door.missing(block):
+        if block.digest not in self._searches and self.bodies(block) is None:
             self._search(block, tuple(sources))
         self.advance()
 
@@ -116,13 +120,21 @@ class Delivery:
 
     def bodies(self, block: Block) -> list[Transaction] | None:
         """The block's verified bodies, in its order; None while some are missing."""
+        known = self._complete.get(block.digest)
+        if known is not None:
+            return known[1]
         found = [self._door.find(entry) for entry in block.entries]
         complete = [transaction for transaction in found if transaction is not None]
-        return complete if len(complete) == len(found) else None
+        if len(complete) < len(found):
+            return None
+        if block.height > self._chain.height and len(self._complete) < VALIDATIONS_MAX:
+            self._complete[block.digest] = block.height, complete
+        return complete
 
     def _search(self, block: Block, sources: tuple[str, ...]) -> None:
-        search = _Search(block, sources, self._door.missing(block))
-        self._door.want(block.entries)
+        missing = self._door.missing(block)
+        search = _Search(block, sources, missing, tuple(missing))
+        self._door.want(search.wanted)
         self._searches[block.digest] = search
         if search.missing:
             self._timers.set(self._timer(search), PATIENCE_MS, lambda: self._ask(search))
@@ -178,9 +190,10 @@ class Delivery:
         search = self._searches.pop(digest, None)
         if search is not None:
             self._timers.cancel(self._timer(search))
-            self._door.unwant(search.block.entries)
+            self._door.unwant(search.wanted)
 
     def _drop_below(self, height: int) -> None:
+        self._complete = {digest: found for digest, found in self._complete.items() if found[0] > height}
         for search in list(self._searches.values()):
             if search.block.height <= height:
                 self._end(search.block.digest)
