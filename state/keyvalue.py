@@ -4,8 +4,11 @@
 ``StorageFailure``, which ends the process: nobody catches it to go on.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Protocol
+from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol, TypeAlias
+
+Finder: TypeAlias = Callable[[bytes], bytes | None]
+"""Gives the row under a key, verified."""
 
 
 class KeyValue(Protocol):
@@ -17,8 +20,8 @@ class KeyValue(Protocol):
     def get_verified(self, key: bytes) -> bytes | None:
         """The row, its checksum verified on the way from the disk."""
 
-    def find_verified(self, key: bytes) -> bytes | None:
-        """As ``get_verified``, for a row that lies anywhere among very many."""
+    def finder(self) -> Finder:
+        """Looks for single rows that lie anywhere among very many, as they are now; it sees no later write."""
 
     def rows(self, start: bytes, stop: bytes | None) -> list[tuple[bytes, bytes]]:
         """All rows with start ≤ key < stop (None: to the end), verified, at once: for short ranges."""

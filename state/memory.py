@@ -8,6 +8,8 @@ from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Iterator, Mapping
 
+from state.keyvalue import Finder
+
 UNSYNCED_BATCHES_MAX = 64
 """Batches that a crash can take. Older ones count as written back, as a kernel does within seconds."""
 
@@ -36,7 +38,9 @@ class MemoryDatabase:
         assert not self._closed, "the database is closed"
         return self._rows.get(key)
 
-    find_verified = get_verified
+    def finder(self) -> Finder:
+        """Looks for single rows."""
+        return self.get_verified
 
     def rows(self, start: bytes, stop: bytes | None) -> list[tuple[bytes, bytes]]:
         """All rows with start ≤ key < stop, at once."""

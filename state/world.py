@@ -19,7 +19,7 @@ from hashlib import sha256
 from state.cache import Cache, Missing
 from state.digest import DIGEST_BYTES, NO_DIGEST
 from state.errors import Corrupt
-from state.keyvalue import KeyValue, prefix_range
+from state.keyvalue import Finder, KeyValue, prefix_range
 from state.proof import VALUE_PREFIX, StateProof
 from state.tree import Tree
 
@@ -54,13 +54,15 @@ RECOVERY = "Delete the state directory and start again: the node rebuilds its st
 class World:
     """The state after one height. One owner, one thread."""
 
-    __slots__ = ("_block_digest", "_database", "_height", "_tree", "_values")
+    __slots__ = ("_block_digest", "_database", "_find", "_height", "_tree", "_values")
 
     def __init__(self, database: KeyValue, height: int, block_digest: bytes) -> None:
         self._database = database
         self._height = height
         self._block_digest = block_digest
         self._values: Cache[bytes] = Cache(VALUE_CACHE_BYTES_MAX)
+        self._find: Finder | None = None
+        """Finds leaves as of the height."""
         self._tree = Tree(self._read_leaves)
 
     @classmethod
@@ -115,7 +117,9 @@ class World:
         cached = self._values.get(key)
         if not isinstance(cached, Missing):
             return cached
-        row = self._database.find_verified(LEAF + sha256(key).digest())
+        if self._find is None:
+            self._find = self._database.finder()
+        row = self._find(LEAF + sha256(key).digest())
         value = None if row is None else _value_of(key, row)
         self._values.put(key, value)
         return value
@@ -155,6 +159,7 @@ class World:
         rows[HEAD_KEY] = height.to_bytes(HEIGHT_BYTES, "big") + block_digest + prepared.root
         if self._height == HEIGHT_BEFORE_GENESIS:
             rows[FORMAT_KEY] = FORMAT
+        self._find = None
         self._database.write(rows, sync=sync)
         self._tree.install(prepared)
         put = self._values.put

@@ -168,12 +168,43 @@ def test_a_bit_flipped_under_an_open_database_kills_the_handle(tmp_path: Path) -
         lambda: database.get(b"0"),
         lambda: database.get_verified(b"0"),
         lambda: database.rows(b"", None),
+        lambda: database.finder(),
         lambda: database.scan(),
         lambda: database.write({b"a": b"1"}, sync=True),
     ):
         with pytest.raises(StorageFailure) as again:
             use()
         assert again.value is first.value
+    database.close()
+
+
+def test_a_finder_sees_what_was_there_and_no_wrong_row_is_taken_for_an_absent_one(tmp_path: Path) -> None:
+    database = Database.open(tmp_path / "db", create=True)
+    expected: dict[bytes, bytes | None] = {b"%04d" % index: incompressible(index) for index in range(0, 4000, 2)}
+    database.write(expected, sync=True)
+    find = database.finder()
+    database.write({b"0001": b"later", b"0002": None}, sync=True)
+    assert (find(b"0000"), find(b"0001"), find(b"0002")) == (expected[b"0000"], None, expected[b"0002"])
+    assert (find(b"9999"), find(b"")) == (None, None)
+    find = database.finder()
+    assert (find(b"0001"), find(b"0002")) == (b"later", None)
+    del find
+    database._db.compact_range()
+    for table in (tmp_path / "db").glob("*.ldb"):
+        content = bytearray(table.read_bytes())
+        for at in range(1000, len(content) // 2, 4000):
+            content[at] ^= 1
+        table.write_bytes(content)
+    find = database.finder()
+    for key in list(expected)[2:]:
+        try:
+            assert find(key) == expected[key]
+        except StorageFailure:
+            break
+    else:
+        pytest.fail("no flipped bit was found out")
+    with pytest.raises(StorageFailure):
+        find(b"0000")
     database.close()
 
 
