@@ -76,16 +76,25 @@ def recover(directory: Path) -> list[Record]:
     records: list[Record] = []
     for path in segments:
         data = path.read_bytes()
-        found, end = _parse(data)
+        found, end = read_segment(data, str(path), is_newest=path == segments[-1])
         if end < len(data):
-            if path != segments[-1] or _has_record_after(data, end):
-                raise Corrupt(
-                    f"{path} is damaged at byte {end}. Move the node's data directory aside, keep the keys, and let a "
-                    "person decide: a validator that forgets its votes can contradict them."
-                )
             os.truncate(path, end)
         records.extend(found)
     return records
+
+
+def read_segment(data: bytes, name: str, *, is_newest: bool) -> tuple[list[Record], int]:
+    """The good records of a segment, and where they end: what follows is a torn tail, which only the newest may have.
+
+    :raises Corrupt: it is damaged.
+    """
+    records, end = _parse(data)
+    if end < len(data) and (not is_newest or _has_record_after(data, end)):
+        raise Corrupt(
+            f"{name} is damaged at byte {end}. Move the node's data directory aside, keep the keys, and let a "
+            "person decide: a validator that forgets its votes can contradict them."
+        )
+    return records, end
 
 
 class FileJournal:
@@ -121,7 +130,7 @@ class FileJournal:
 
     def append(self, record: Record) -> None:
         """See ``Journal.append``. Records are written together at the next ``sync``."""
-        encoded = _encode(record)
+        encoded = encode(record)
         self._buffer.append(encoded)
         self._size_bytes += len(encoded)
 
@@ -179,7 +188,8 @@ def _write(file: int, data: bytes) -> None:
         view = view[os.write(file, view) :]
 
 
-def _encode(record: Record) -> bytes:
+def encode(record: Record) -> bytes:
+    """The record as it stands in a segment."""
     assert len(record.payload) <= RECORD_BYTES_MAX
     checksum = zlib.crc32(record.payload, record.kind)
     return _HEADER.pack(_MARK, record.kind, len(record.payload), checksum) + record.payload
@@ -220,7 +230,7 @@ def _write_segment(directory: Path, number: int, records: Iterable[Record]) -> P
     temporary = path.with_suffix(".new")
     file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        _write(file, b"".join(_encode(record) for record in records))
+        _write(file, b"".join(encode(record) for record in records))
         os.fsync(file)
     finally:
         os.close(file)

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from random import Random
 from typing import Protocol
 
@@ -23,9 +24,12 @@ from scripts.simulation import birth, sharing
 from scripts.simulation.disk import Disk, SimulatedJournal
 from scripts.simulation.timeline import Timeline
 from state.block import Block
-from state.errors import StorageFailure
+from state.errors import Corrupt, StorageFailure
 from state.transaction import Transaction
 from state.world import World
+
+DATABASE_FAILED = "The database /"
+"""How the refusals of a database begin; other failures of a disk are of the journal."""
 
 VERIFY_MS_MAX = 5
 """Slowest check of a batch of signatures, ms."""
@@ -100,11 +104,20 @@ class Machine:
         return self.driver is not None
 
     def boot(self) -> None:
-        """Start a life from the disk."""
+        """Start a life from the disk, or refuse to: then somebody reads what it says, and does something about it."""
         assert self.driver is None
         self.life += 1
+        try:
+            self._start()
+        except Corrupt as refusal:
+            if not self.disk.is_spoilt:
+                raise
+            self._refuse(refusal)
+
+    def _start(self) -> None:
         post = self._poster()
-        recovered = records.read(self.disk.records)
+        recovered = records.read(self.disk.recover())
+        self.disk.reopen()
         self.chain = Chain(self.disk.chain, None)
         validators = birth.validators(self.count)
         history = ValidatorHistory(validators, birth.PARAMETERS.execution_lag, self.chain)
@@ -172,7 +185,10 @@ class Machine:
             try:
                 self.driver.handle(event)
             except StorageFailure as failure:
-                self._end(failure)
+                if DATABASE_FAILED in str(failure):
+                    self._refuse(failure)
+                else:
+                    self._end(failure)
                 return
             if len(self.disk.records) > JOURNAL_RECORDS_COMPACT:
                 self.driver.recorder.compact()
@@ -183,6 +199,19 @@ class Machine:
         self.crash(power=True)
         self.disk.fails = False
         self._timeline.after(self._random.randint(1, REPAIR_MS_MAX), self.boot)
+
+    def _refuse(self, refusal: Corrupt) -> None:
+        """A bit has flipped, and has been noticed."""
+        said = str(refusal)
+        self._watcher.noted(self, f"refuses: {said}")
+        if self.driver is not None:
+            self.crash(power=False)
+
+        def repair() -> None:
+            self._watcher.noted(self, self.disk.put_right(said))
+            self.boot()
+
+        self._timeline.after(self._random.randint(1, REPAIR_MS_MAX), repair)
 
     def _poster(self) -> Callable[[seams.Event], None]:
         life = self.life
@@ -249,7 +278,8 @@ class _Execution:
     def finish_one(self) -> None:
         """The process outlives its node by the block that it is at; nobody hears of the result."""
         if self._waiting:
-            run_block(self._executor, *self._waiting[0])
+            with suppress(StorageFailure):
+                run_block(self._executor, *self._waiting[0])
 
     def stop(self) -> None:
         """The process ends."""
@@ -262,7 +292,10 @@ class _Execution:
         if not self._waiting:
             return
         block, transactions = self._waiting.popleft()
-        event = run_block(self._executor, block, transactions)
+        try:
+            event: seams.Event = run_block(self._executor, block, transactions)
+        except StorageFailure as failure:
+            event = seams.Failed(failure)
         if self._waiting:
             self._begin()
         self._post(event)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from node import seams
 from scripts.simulation import birth, sharing
 from scripts.simulation.chronicle import Chronicle
+from scripts.simulation.decay import Served
+from scripts.simulation.flips import Flips
 from scripts.simulation.invariants import Invariants, Violated
 from scripts.simulation.liar import Liar
 from scripts.simulation.machine import HEARTBEAT_MS, Halted, Machine
@@ -40,7 +42,10 @@ LIAR_SHARE = 0.45
 """And in which one lies."""
 
 RESTORED_SHARE = 0.1
-"""And in which one is started on an old copy of its disk."""
+"""And in which one loses votes that it has given."""
+
+FLIPPED_SHARE = 0.5
+"""Part of those in which a bit flips in its journal; in the others it is started on an old copy of its disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +100,7 @@ class Run:
             Machine(name, member, count, self._timeline, self._network, self.invariants) for name, member in names
         ]
         self._network.machines = self.machines
+        self._flips = Flips(self._timeline, self.machines, self._chronicle, self._storm.crash)
         self._submitted: dict[bytes, Transaction] = {}
         self._token = 0
         self._is_stormy = True
@@ -106,7 +112,7 @@ class Run:
         try:
             with sharing.shared():
                 self.play()
-        except (Violated, Halted) as error:
+        except (Violated, Halted, Served) as error:
             violation = str(error)
         except Exception as error:  # noqa: BLE001 (I7: whatever comes out of a node is a finding, not our end)
             violation = f"I7: {type(error).__name__}: {error}"
@@ -137,12 +143,14 @@ class Run:
         self._timeline.after(600, self._fund)
         self._timeline.after(1_000, self._pay)
         self._storm.begin()
+        self._flips.begin()
         if self._is_restored:
-            self._storm.restore_once(next(machine for machine in self.machines if machine.member == self._faulty))
+            self._lose_votes(next(machine for machine in self.machines if machine.member == self._faulty))
         if self._liar is not None:
             self._liar.begin()
         self._timeline.run(STORM_MS)
         self._storm.end()
+        self._flips.end()
         if self._liar is not None and self._fate.random() < 0.5:
             self._liar.end()
         self._is_stormy = False
@@ -152,6 +160,13 @@ class Run:
             self._lose_quorum()
             self._expect_progress()
             self._settle()
+
+    def _lose_votes(self, machine: Machine) -> None:
+        """S6, S8: that machine loses something that it said, by an old copy of its disk or by a bit in its journal."""
+        if self._timeline.chance("flips").random() < FLIPPED_SHARE:
+            self._flips.begin_with_journal(machine)
+        else:
+            self._storm.restore_once(machine)
 
     # ----------------------------------------------------------------------------------------------- clients
 
