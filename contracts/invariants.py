@@ -3,7 +3,7 @@
 Each contract of which an action ran is asked, in the order in which they first ran. An invariant reads like a query,
 on the transaction's fuel but with a memory allowance of its own: what the sender chose to run before can't make it
 fail. One that does not hold, or fails in any way but for want of fuel, takes the transaction back and pauses its
-contract.
+contract; one that does not hold of a source just voted in takes that back, and pauses nothing.
 """
 
 from collections.abc import Iterator
@@ -34,6 +34,8 @@ def check(scope: Scope, contracts: Contracts) -> None:
         assert deployed is not None, "a contract that ran is there"
         asked = broken_of(deployed, contracts, scope.overlay, scope.prefix, scope.height, scope.time_ms, scope.meter)
         for broken in asked:
+            if name in scope.upgraded:
+                raise ContractError(broken.code, broken.message)
             raise broken
 
 

@@ -69,7 +69,10 @@ def propose(
     role MEMBER regulator|court     what an official is
     fee CURRENCY BASE PER_MILLION   minor units for each transaction, and for each million units of its fuel
     quota FUEL                      what one member's customers have in a block; 0 for no bound
+    pause CONTRACT                  stop a contract but for its ways out
     resume CONTRACT                 let a paused contract go on
+    deploy CONTRACT SOURCE_FILE     a new contract
+    upgrade CONTRACT MIGRATION SOURCE_FILE   another source in its place; MIGRATION: an action to run once, or ''
     """
     texts, numbers = arguments_of(subject, values)
     expires_ms = time.time_ns() // 1_000_000 + hours * HOUR_MS

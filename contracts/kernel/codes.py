@@ -26,6 +26,8 @@ CODES: Final[dict[str, str]] = {
     "member_exists": "a member has that id, that LEI or that endpoint",
     "bad_member": "the file of a member, a signature in it, or the change to it is none that can be",
     "key_used": "the key is or was another member's, or served another purpose",
+    "bad_source": "the language refuses the source, or it does not go on where what it replaces ends",
+    "contract_exists": "a contract has that name",
     "unsafe_validators": "so few would validate, or so many new ones at once, that the chain might not go on",
     "bad_policy": "the keys, weights and threshold make no policy",
     "not_a_bank": "only a bank does that",

@@ -62,6 +62,7 @@ is the canonical encoding of one list. In memory a value is a tuple (``…Row``)
     contract/<name>                      [address, interface, source digest, height of deployment,
                                           language version, cost version]
     source/<name>                        [source]
+    source/<name>/<interface>            [source]            of an interface that another has followed
     schedule                             [next number, when the first pending call is to run?]
     scheduled/<number>                   [contract, method, argument, due ms, fuel, retries, retry ms, status, at ms,
                                           attempts, failures]
@@ -70,7 +71,7 @@ is the canonical encoding of one list. In memory a value is a tuple (``…Row``)
     queue/<page>                         [level, keys, children]
     waiting/<contract>                   as queue: due calls of a paused contract
     waiting/<contract>/<page>            as queue/<page>
-    paused/<contract>                    [invariant that did not hold, height]
+    paused/<contract>                    [invariant that did not hold, height]   empty: by the members' vote
     data/<contract>/<field>/<packed key> [value]             a contract's Map
     data/<contract>/<field>              [value]             a contract's Value
     data/<contract>/<field>.index        [[level, keys, children, next number]]   root of an OrderedMap's index
@@ -361,6 +362,10 @@ def contract_key(name: str) -> bytes:
 
 def source_key(name: str) -> bytes:
     return b"source/" + name.encode()
+
+
+def former_source_key(name: str, interface: int) -> bytes:
+    return f"source/{name}/{interface}".encode()
 
 
 def scheduled_key(number: int) -> bytes:

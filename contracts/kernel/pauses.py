@@ -1,4 +1,4 @@
-"""Paused contracts: one of its own invariants did not hold, and the members have not let it go on yet.
+"""Paused contracts: one of its own invariants did not hold, or the members have said so; they let it go on.
 
 A paused contract runs only what it declared with ``@unwind``, and its queries. The kernel's own ways out stay open:
 holds are voided and expire, orders are obeyed, balances stay where they are.
@@ -9,9 +9,12 @@ from typing import cast
 from contracts.kernel import layout, schedule
 from contracts.kernel.codes import refuse
 from contracts.kernel.layout import Row
-from contracts.kernel.scope import LEDGER, Scope
+from contracts.kernel.scope import EVENT_BYTES, LEDGER, Scope
 from state.overlay import Overlay
 from state.receipt import Event
+
+GOVERNANCE = "governance"
+"""The contract by which members vote."""
 
 
 def is_paused(overlay: Overlay[Row], contract: str) -> bool:
@@ -24,6 +27,22 @@ def pause(overlay: Overlay[Row], contract: str, invariant: str, height: int) -> 
     if not is_paused(overlay, contract):
         overlay.put(layout.paused_key(contract), (invariant, height))
     return Event(LEDGER, "contract_paused", (("contract", contract), ("invariant", invariant)))
+
+
+def check_pause(scope: Scope, contract: str) -> None:
+    """Whether the members can pause the contract. :raises ContractError: unknown_contract or bad_motion."""
+    if scope.overlay.get(layout.contract_key(contract)) is None:
+        refuse("unknown_contract", f"no contract is named {contract[:64]}")
+    if contract == GOVERNANCE:
+        refuse("bad_motion", "nobody could let the contract go on by which members vote")
+    if is_paused(scope.overlay, contract):
+        refuse("bad_motion", f"{contract} is paused already")
+
+
+def order_pause(scope: Scope, contract: str) -> None:
+    """Pause a contract: the members' word, which the caller has judged. :raises ContractError: as ``check_pause``."""
+    check_pause(scope, contract)
+    scope.record(pause(scope.overlay, contract, "", scope.height), EVENT_BYTES)
 
 
 def resume(scope: Scope, contract: str) -> None:

@@ -58,6 +58,7 @@ class Scope:
         "time_ms",
         "touched",
         "transaction_id",
+        "upgraded",
     )
 
     def __init__(
@@ -104,6 +105,8 @@ class Scope:
         """Asset → sum of all balance changes minus the supply's; zero for each after every transaction."""
         self.decided: list[tuple[str, tuple[Call, ...]]] = []
         """Account and calls of proposals that got their last approval here, to be carried out after the calls."""
+        self.upgraded: dict[str, None] = {}
+        """Contracts whose source this transaction has replaced: what does not hold of the new one ends it, no more."""
         self.event_bytes = 0
         self.proposal_count = 0
         self.hold_count = 0

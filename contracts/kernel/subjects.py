@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from contracts.kernel import entrants, fees, membership, pauses
+from contracts.kernel import deployments, entrants, fees, membership, pauses
 from contracts.kernel.codes import refuse
 from contracts.kernel.currencies import DECIMALS
 from contracts.kernel.parameters import parameter
@@ -92,6 +92,13 @@ SUBJECTS: Final[Mapping[str, Subject]] = {
     "fee": Subject(("currency",), ("base", "per_million"), _check_fee, _set_fee),
     "quota": Subject((), ("fuel",), _check_quota, _set_quota),
     "resume": Subject(("contract",), (), _check_resume, _resume),
+    "pause": Subject(("contract",), (), _each(pauses.check_pause), _each(pauses.order_pause)),
+    "deploy": Subject(
+        ("contract",), (), _each(deployments.check_deployment), _each(deployments.deploy), "source"
+    ),
+    "upgrade": Subject(
+        ("contract", "migration"), (), _each(deployments.check_upgrade), _each(deployments.upgrade), "source"
+    ),
     "admit": Subject((), (), _check_admit, _admit, "member_file"),
     "remove": Subject(("member",), (), _each(membership.check_removal), _each(membership.remove)),
     "validator": Subject(
