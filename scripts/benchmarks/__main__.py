@@ -91,7 +91,7 @@ def _add_network(parts: Any) -> None:
     part = _add(parts, "network", "throughput and finality of validators, beside what bounds them", _network)
     part.add_argument("--svg", type=Path, metavar="FILE", help="draw finality against offered rate")
     part.add_argument("--seconds", type=float, default=15.0, help="length of each load (default 15)")
-    part.add_argument("--offered-tps", type=float, help="what is offered at full load (default 0.75 of the bound)")
+    part.add_argument("--offered-tps", type=float, help="what is offered at full load (default: looked for)")
     part.add_argument(
         "--accounts", type=_numbers, default=(1_000, 1_000_000), metavar="N,…",
         help="populations; the first has all loads, each other the full load (default 1000,1000000)",

@@ -143,7 +143,8 @@ class _Node:
         self.executor = Executor(World.open(MemoryDatabase()), birth.CHAIN_ID, birth.PARAMETERS)
         self.executor.apply_genesis(birth.genesis(COUNT))
         recovered = records.read(())
-        signer = Signer(birth.vote_key(member), birth.CHAIN_ID, self, recovered)
+        key = KeyPair.from_seed(birth.vote_key(member).seed)  # The simulator's own remembers what it signed.
+        signer = Signer(key, birth.CHAIN_ID, self, recovered)
         identity = Identity(signer.public, birth.CHAIN_ID, birth.PARAMETERS, birth.GENESIS_MS)
         begun = start.start_state(self.chain, signer, history, lag, 0)
         self.driver = Driver(

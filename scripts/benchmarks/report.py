@@ -55,6 +55,10 @@ def verdicts(figures: Mapping[str, Any]) -> dict[str, tuple[str, bool]]:
 def show(what: str, figures: Mapping[str, Any], other: Mapping[str, Any] | None = None) -> None:
     """Print the table: every number, but of a network's loads one line each, in a table of their own."""
     console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
+    if "validators" in figures:
+        for validators, part in figures["validators"].items():
+            show(f"{what}, {validators} validators", part, (other or {}).get("validators", {}).get(validators))
+        return
     judged = verdicts(figures)
     table = Table("figure", Column("value", justify="right"), title=f"bench {what}", title_justify="left")
     if judged:

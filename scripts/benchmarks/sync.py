@@ -22,7 +22,7 @@ from rpc.client import SyncClient
 from rpc.client.core import Unreachable
 from scripts.benchmarks import bound, prepared
 from scripts.benchmarks.fleet import committed, pids_of, running
-from scripts.benchmarks.network import BASE_PORT, FULL_PART
+from scripts.benchmarks.network import BASE_PORT, full_load
 from scripts.benchmarks.processes import Others, cpu_seconds, pss_mb
 from scripts.benchmarks.progress import Progress
 
@@ -67,8 +67,8 @@ def run(plan: Plan, progress: Progress) -> dict[str, Any]:
             progress("a node with an empty home joins")
             found[shape.name] = joined(network.observers[0], network.validators[0], shape, progress)
             if number == 0:
-                offered = bound.measure().per_second / plan.validators * FULL_PART
-                peak_tps = fleet.run(offered, plan.seconds, is_full=True).committed_tps
+                bound_tps = bound.measure().per_second / plan.validators
+                peak_tps = full_load(fleet, plan.seconds, bound_tps).committed_tps
     rate = found[plan.shapes[0].name]["payments_per_second"]
     return {
         "figures": {"sync_by_peak": round(rate / peak_tps, 2)},
