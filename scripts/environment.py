@@ -1,9 +1,9 @@
 """The project's own virtual environment, in .venv: checked in milliseconds, made where it is missing or out of date.
 
 Called by environment.sh, which has found the interpreter. Imports nothing outside the standard library. What is
-installed is what the lock files list, by pip and pip's own settings (index, proxy and certificates come from its
-environment variables and pip.conf). The stamp, written last, says what the environment was made from; without a
-matching stamp it is made anew. A lock file lets one process make it while others wait.
+installed is what the lock files list, to the byte, by pip and pip's own settings (index, proxy and certificates come
+from its environment variables and pip.conf). The stamp, written last, says what the environment was made from; without
+a matching stamp it is made anew. A lock file lets one process make it while others wait.
 """
 
 import contextlib
@@ -42,9 +42,7 @@ class Refused(Exception):
 def digests(root: Path) -> dict[str, str]:
     """What an environment of each kind is made from: its lock file and this file."""
     maker = Path(__file__).read_bytes()
-    return {
-        kind: hashlib.sha256(maker + (root / name).read_bytes()).hexdigest() for kind, name in LOCKS.items()
-    }
+    return {kind: hashlib.sha256(maker + (root / name).read_bytes()).hexdigest() for kind, name in LOCKS.items()}
 
 
 def stamp_for(root: Path, kinds: list[str]) -> dict[str, str]:
@@ -70,6 +68,11 @@ def explain(log: str, minor: int) -> str:
     no_route += r"|ConnectTimeout|ReadTimeout|Network is unreachable|Remote end closed|Connection reset"
     build_on = f"plyvel has no wheel for Python 3.{minor} on {os.uname().machine} and could not be built from source"
     causes = (
+        (
+            r"DO NOT MATCH THE HASHES",
+            "The package index gave a file of other content than the lock file names: look at the index that pip uses "
+            "here (PIP_INDEX_URL, pip.conf), and don't use that file.",
+        ),
         (r"No space left on device", "The disk is full: make room and run this again."),
         (
             r"leveldb/\w+\.h|cannot find -lleveldb|[Ff]ailed (?:to build|building wheel for).*plyvel|libleveldb",
@@ -163,14 +166,19 @@ def tell(sentence: str) -> None:
     print(f"hansa: {sentence}", file=sys.stderr, flush=True)
 
 
+def install_command(root: Path, pip: list[str], kinds: list[str]) -> list[str]:
+    """pip's command for the kinds' lock files: what they list, nothing else, and of it no file with another hash."""
+    files = [part for kind in kinds for part in ("-r", str(root / LOCKS[kind]))]
+    return [*pip, "install", "--no-deps", "--require-hashes", "--no-color", "--progress-bar", "off", *files]
+
+
 def install(root: Path, venv: Path, pip: list[str], kinds: list[str]) -> None:
     """Installs the kinds' lock files, makes the project importable and tries what was installed."""
     log, python = venv / "install.log", str(venv / "bin" / "python")
     names = [LOCKS[kind] for kind in kinds]
     count = sum(line[:1].isalnum() for name in names for line in (root / name).read_text().splitlines())
     tell(f"installing {count} packages with pip, which writes to {log}")
-    files = [part for name in names for part in ("-r", str(root / name))]
-    if not run([*pip, "install", "--no-deps", "--no-color", "--progress-bar", "off", *files], log):
+    if not run(install_command(root, pip, kinds), log):
         raise Refused(f"{explain(log.read_text(errors='replace'), sys.version_info.minor)} Full log: {log}")
     packages = venv / "lib" / f"python3.{sys.version_info.minor}" / "site-packages"
     (packages / "hansa.pth").write_text("../../../..\n")  # the project's directory, seen from there

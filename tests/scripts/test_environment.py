@@ -1,5 +1,6 @@
 """How the scripts find an interpreter and keep the environment, with fake interpreters in a PATH of our own."""
 
+import hashlib
 import importlib.metadata
 import json
 import os
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import threading
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,7 @@ from scripts import environment
 
 ROOT = Path(__file__).parent.parent.parent
 
+WHEEL = "Wheel-Version: 1.0\nGenerator: by hand\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 REAL = f'exec {shlex.quote(sys.executable)} "$@"'
 FAILING_SHIM = 'echo "pyenv: python3.12: command not found" >&2; exit 127'
 TOO_OLD = 'echo "Python 3.9.2"; exit 3'
@@ -132,6 +135,11 @@ def test_hansa_python_is_the_only_candidate(tmp_path: Path) -> None:
         (
             "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device",
             "The disk is full: make room and run this again.",
+        ),
+        (
+            "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE. If you have updated the package",
+            "The package index gave a file of other content than the lock file names: look at the index that pip uses "
+            "here (PIP_INDEX_URL, pip.conf), and don't use that file.",
         ),
         ("ERROR: something of its own", "pip failed: something of its own."),
         ("", "pip failed."),
@@ -289,7 +297,9 @@ def test_full_runs_every_test(tmp_path: Path) -> None:
 
 def locked_versions(*names: str) -> dict[str, str]:
     text = "\n".join((ROOT / name).read_text() for name in names)
-    return {canonicalize_name(name): version for name, version in re.findall(r"^([\w.-]+)==(\S+)$", text, re.MULTILINE)}
+    return {
+        canonicalize_name(name): version for name, version in re.findall(r"^([\w.-]+)==(\S+) \\$", text, re.MULTILINE)
+    }
 
 
 def needs(requirements: list[str], python: str) -> list[Requirement]:
@@ -324,6 +334,43 @@ def test_lock_files_are_complete(names: list[str], extras: list[str], python: st
 def test_what_runs_is_what_is_locked() -> None:
     versions = locked_versions("requirements.lock", "requirements-dev.lock")
     assert {name: importlib.metadata.version(name) for name in versions} == versions
+
+
+@pytest.mark.parametrize("name", environment.LOCKS.values())
+def test_every_file_that_pip_may_take_is_named_by_its_hash(name: str) -> None:
+    text = "".join(line for line in (ROOT / name).read_text().splitlines(True) if not line.startswith("#"))
+    entry = r"[\w.-]+==[\w.]+(?: \\\n    --hash=sha256:[0-9a-f]{64})+\n"
+    assert re.fullmatch(f"(?:{entry})+", text)
+    hashes = re.findall("sha256:([0-9a-f]+)", text)
+    assert len(set(hashes)) == len(hashes)
+
+
+@pytest.mark.parametrize(("is_changed", "status"), [(False, 0), (True, 1)])
+def test_a_package_of_other_content_is_not_installed(tmp_path: Path, is_changed: bool, status: int) -> None:
+    """The maker's own call of pip, on a wheel that the lock file knows and on one that somebody has changed."""
+    pytest.importorskip("pip")
+    wheel = tmp_path / "wheels" / "small-1.0-py3-none-any.whl"
+    wheel.parent.mkdir()
+    about = {"METADATA": "Metadata-Version: 2.1\nName: small\nVersion: 1.0\n", "RECORD": "", "WHEEL": WHEEL}
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name, content in about.items():
+            archive.writestr(f"small-1.0.dist-info/{name}", content)
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    if is_changed:
+        with zipfile.ZipFile(wheel, "a") as archive:
+            archive.writestr("small.py", "print('not what was locked')")
+    (tmp_path / "requirements.lock").write_text(f"small==1.0 \\\n    --hash=sha256:{digest}\n")
+    pip = [sys.executable, "-m", "pip", "--isolated", "--disable-pip-version-check"]
+    command = environment.install_command(tmp_path, pip, ["run"])
+    done = subprocess.run(
+        [*command, "--no-index", f"--find-links={wheel.parent}", f"--target={tmp_path / 'installed'}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == status, done.stderr
+    assert ("DO NOT MATCH THE HASHES" in done.stderr) == is_changed
+    assert (tmp_path / "installed" / "small-1.0.dist-info").exists() != is_changed
 
 
 @pytest.mark.full
