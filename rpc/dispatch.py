@@ -19,7 +19,7 @@ import msgspec
 
 from rpc import strict_json
 from rpc.errors import INTERNAL_ERROR, RpcError, error, from_invalid
-from rpc.turnstile import Turnstile, units_of
+from rpc.turnstile import UNITS_PER_TURN, Turnstile, units_of
 from state.errors import Invalid
 
 BATCH_ENTRIES_MAX = 1_000
@@ -60,6 +60,8 @@ class Method(Generic[P]):
     """Answers many calls at once, in order: results, or RpcErrors in their place."""
     waits: bool = False
     """Whether it may take as long as the caller asks, doing nothing."""
+    is_heavy: bool = False
+    """Whether its answer may take some milliseconds to make: no two of these in one turn of the loop."""
 
 
 class Envelope(msgspec.Struct, frozen=True):
@@ -174,6 +176,8 @@ class Dispatcher:
             if bound is None:
                 raise error("method_not_found")
             params = _decode_params(bound, envelope)
+            if bound.method.is_heavy:
+                await self._turnstile.enter(UNITS_PER_TURN)
             result = await bound.method.handler(params)
         except RpcError as refusal:
             return _answer_to(envelope, refusal)

@@ -249,6 +249,7 @@ def _node_methods(methods: Methods) -> list[Method[Any]]:
             answers.EvidencePage,
             methods.net_evidence,
             ("malformed",),
+            is_heavy=True,
         ),
         Method(
             "chain_block",
@@ -257,6 +258,7 @@ def _node_methods(methods: Methods) -> list[Method[Any]]:
             answers.BlockAnswer,
             methods.chain_block,
             ("malformed", "unknown"),
+            is_heavy=True,
         ),
         Method(
             "chain_checkpoint",
@@ -323,6 +325,7 @@ def _transaction_methods(methods: Methods) -> list[Method[Any]]:
             answers.ReceiptProofAnswer,
             methods.receipt_proof,
             ("malformed", "unknown", "unavailable"),
+            is_heavy=True,
         ),
         Method(
             "events_get",
@@ -331,6 +334,7 @@ def _transaction_methods(methods: Methods) -> list[Method[Any]]:
             answers.EventsPage,
             methods.events_get,
             ("malformed", "bad_address", "gap"),
+            is_heavy=True,
         ),
     ]
 
@@ -352,6 +356,7 @@ def _state_methods(methods: Methods) -> list[Method[Any]]:
             answers.HistoryPageAnswer,
             methods.account_history,
             ("malformed", "bad_address", "unknown"),
+            is_heavy=True,
         ),
         Method(
             "account_statement",
@@ -360,6 +365,7 @@ def _state_methods(methods: Methods) -> list[Method[Any]]:
             answers.StatementAnswer,
             methods.account_statement,
             ("malformed", "bad_address", "unknown"),
+            is_heavy=True,
         ),
         Method(
             "contract_list",

@@ -2,9 +2,9 @@
 
 Votes, blocks and callers share one loop. A vote that has arrived is handled in the next turn or the one after, so what
 may be done in one turn is what a flood of requests can hold a vote up by. Here a turn has a number of units; each
-request and each call of a batch takes one, a long body more. What finds the turn used up waits in line, first come,
-first served. While the node has work of its own waiting, one is let through in each turn, so that callers wait for
-votes and not the other way round, and yet are never shut out.
+request and each call of a batch takes one, a long body more, and a call whose answer may be long takes a turn of its
+own. What finds the turn used up waits in line, first come, first served. While the node has work of its own waiting,
+one is let through in each turn, so that callers wait for votes and not the other way round, and yet are never shut out.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from collections.abc import Callable
 UNITS_PER_TURN = 8
 """About a millisecond: a call costs 50 to 150 µs."""
 
-BODY_BYTES_PER_UNIT = 16 * 1024
+BYTES_PER_UNIT = 16 * 1024
 """What is read and checked for one unit. A body of more units than a turn has is the only one of its turn."""
 
 
@@ -74,4 +74,4 @@ class Turnstile:
 
 def units_of(body: bytes) -> int:
     """What reading a body takes."""
-    return 1 + len(body) // BODY_BYTES_PER_UNIT
+    return 1 + len(body) // BYTES_PER_UNIT

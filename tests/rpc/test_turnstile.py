@@ -3,13 +3,18 @@
 import asyncio
 import json
 import logging
+import time
+from itertools import pairwise
 from typing import Any
 
 import msgspec
 import pytest
 
 from rpc.dispatch import Dispatcher, Method
-from rpc.turnstile import BODY_BYTES_PER_UNIT, UNITS_PER_TURN, Turnstile, units_of
+from rpc.text import hex_of
+from rpc.turnstile import BYTES_PER_UNIT, UNITS_PER_TURN, Turnstile, units_of
+from tests.rpc.conftest import Face
+from tests.rpc.memory_node import ALICE, ASSET, address_of, payment
 
 
 class Turns:
@@ -95,7 +100,7 @@ async def test_who_has_gone_takes_nobodys_turn() -> None:
 
 @pytest.mark.parametrize(
     ("size", "units"),
-    [(0, 1), (BODY_BYTES_PER_UNIT - 1, 1), (BODY_BYTES_PER_UNIT, 2), (4 * 1024 * 1024, 257)],
+    [(0, 1), (BYTES_PER_UNIT - 1, 1), (BYTES_PER_UNIT, 2), (4 * 1024 * 1024, 257)],
 )
 def test_what_a_body_takes(size: int, units: int) -> None:
     assert units_of(bytes(size)) == units
@@ -121,3 +126,46 @@ async def test_batches_of_reads_give_way_as_single_ones_do() -> None:
     assert [len(json.loads(answer or b"")) for answer in answered] == [50] * 10
     assert max(made.count(turn) for turn in set(made)) <= UNITS_PER_TURN
     turns.stop()
+
+
+async def test_of_heavy_calls_each_has_a_turn_of_its_own() -> None:
+    turns = Turns(turnstile := Turnstile())
+    made: list[int] = []
+
+    async def read(_: Nothing) -> int:
+        made.append(turns.now)
+        return 0
+
+    heavy = Method("read", "", Nothing, int, read, is_heavy=True)
+    dispatcher = Dispatcher([heavy], logging.getLogger("tests.rpc"), turnstile)
+    body = json.dumps({"jsonrpc": "2.0", "method": "read", "id": 1}).encode()
+    await asyncio.gather(*(dispatcher.answer(body) for _ in range(3 * UNITS_PER_TURN)))
+    assert len(set(made)) == len(made) == 3 * UNITS_PER_TURN
+    turns.stop()
+
+
+async def test_no_turn_is_long_whatever_pages_are_asked_for(face: Face) -> None:
+    """R7: fifty callers ask for the longest pages and for proofs; no turn of the loop takes 100 ms of the processor."""
+    for height in range(2):
+        for number in range(500):
+            face.node.pending[bytes([height, number % 256, number // 256])] = payment(1, height * 500 + number)
+        face.node.decide()
+    asked: list[tuple[Any, ...]] = [
+        ("account_history", address_of(ALICE), None, 1_000),
+        ("account_statement", address_of(ALICE), ASSET),
+        ("events_get", "0", None, 1_000),
+        ("chain_block",),
+        ("receipt_proof", hex_of(payment(1, 700).id)),
+        ("state_proof", "0x00"),
+    ]
+    loop, is_done, marks = asyncio.get_running_loop(), False, [time.thread_time()]
+
+    def turn() -> None:
+        marks.append(time.thread_time())
+        if not is_done:
+            loop.call_soon(turn)
+
+    loop.call_soon(turn)
+    await asyncio.gather(*(face.result(*each) for each in asked * 8))
+    is_done = True
+    assert max(after - before for before, after in pairwise(marks)) < 0.1
