@@ -26,13 +26,14 @@ class ChainParameters:
     block_transactions_max: int = 2_000
     block_bytes_max: int = 2_000_000
     """Bodies of one block, bytes."""
-    block_fuel_max: int = 2_000_000_000
-    """Sum of the fuel limits of one block's transactions."""
+    block_fuel_max: int = 200_000_000
+    """Sum of the fuel limits of one block's transactions: about a second's work, at 4 to 5 ns a unit (the costliest
+    construct takes 13), or 1,000 payments that allow ten times what they use."""
     transaction_fuel_max: int = 100_000_000
     schedule_calls_max: int = 256
     """Scheduled calls that one block runs; what is due beyond waits for the next."""
-    schedule_fuel_max: int = 500_000_000
-    """Sum of the fuel limits of one block's scheduled calls."""
+    schedule_fuel_max: int = 100_000_000
+    """Sum of the fuel limits of one block's scheduled calls: half a second's work beside the transactions'."""
     identity_level_min: int = 0
     """Level of verification that both parties of a free posting have, whatever the asset asks."""
     order_approvals: int = 1
