@@ -26,6 +26,9 @@ AGENT = "agent"
 OBSERVER = "observer"
 """A node that follows and never signs."""
 
+VALID_MS = PARAMETERS.transaction_window_ms // 2
+"""How long a transaction may wait, if nothing else is said: longer than any run."""
+
 FUEL = 1_000_000
 ISSUED = 1_000_000
 SALT = bytes(16)
@@ -80,16 +83,17 @@ def validators(count: int) -> ValidatorSet:
 
 def issue(random: Random, member: str, now_ms: int) -> Transaction:
     """The agent gives a bank settlement money."""
-    return _send(random, AGENT, Call("bank_money", 1, "issue", ["USD", address(member), ISSUED, "start"]), now_ms)
+    call = Call("bank_money", 1, "issue", ["USD", address(member), ISSUED, "start"])
+    return _send(random, AGENT, call, now_ms + VALID_MS)
 
 
-def payment(random: Random, count: int, now_ms: int) -> Transaction:
+def payment(random: Random, count: int, now_ms: int, valid_ms: int = VALID_MS) -> Transaction:
     """One bank pays another, or the agent; now and then more than it has."""
     payer = bank(random.randrange(count))
     payee = random.choice([member for member in (AGENT, *map(bank, range(count))) if member != payer])
     amount = random.randint(1, ISSUED // 20)
     call = Call("payments", 1, "settle", [address(payee), "USD", amount, "simulated"])
-    return _send(random, payer, call, now_ms)
+    return _send(random, payer, call, now_ms + valid_ms)
 
 
 def _key(seed: bytes) -> KeyPair:
@@ -97,8 +101,7 @@ def _key(seed: bytes) -> KeyPair:
     return RememberingKey(made.public, made.secret)
 
 
-def _send(random: Random, member: str, call: Call, now_ms: int) -> Transaction:
-    valid_until_ms = now_ms + PARAMETERS.transaction_window_ms // 2
+def _send(random: Random, member: str, call: Call, valid_until_ms: int) -> Transaction:
     body = Body(CHAIN_ID, address(member), random.randbytes(16), valid_until_ms, None, FUEL, (call,), ())
     return sign(body, [account_key(member)])
 

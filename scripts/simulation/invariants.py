@@ -1,25 +1,22 @@
 """What must hold in every run (I1 to I7 of the fault catalogue): checked as it goes, and at its end."""
 
-from consensus import messages
-from consensus.messages import NewViewMessage, SignedMessage, signed_vote_of
-from consensus.rotation import first_rotation, next_rotation
-from contracts.executor import Executor
+from collections.abc import Callable
+
+from consensus.messages import Message, NewViewMessage, SignedMessage, signed_vote_of
 from contracts.reads import Reads
 from node import seams
-from node.execution import run_block
 from scripts.simulation import birth, sharing
+from scripts.simulation.audit import Audit, Violated
 from scripts.simulation.chronicle import Chronicle
+from scripts.simulation.frames import message_of
 from scripts.simulation.machine import Machine
+from scripts.simulation.movement import HEIGHTS_REMEMBERED, Movement, view_changes_of
 from scripts.simulation.timeline import Timeline
-from state import transaction, votes
+from state import votes
 from state.block import Block
-from state.certificate import Certificate
-from state.digest import NO_DIGEST
 from state.errors import Invalid
 from state.evidence import Evidence, contradict
-from state.memory import MemoryDatabase
 from state.votes import Commit, NewView, Prepare, Proposal, SignedVote, ViewChange, Vote
-from state.world import World
 
 CLOCK_MS_MAX = birth.PARAMETERS.clock_bound_ms + 15_000
 """A block's time is at most so far ahead: the bound, and the worst that a clock is off in these runs."""
@@ -28,10 +25,6 @@ OPENINGS_REMEMBERED = 2_000
 
 VOTES_REMEMBERED_HEIGHTS = 64
 """Votes of one member are compared with its votes of so many heights before."""
-
-
-class Violated(Exception):
-    """An invariant does not hold."""
 
 
 class Invariants:
@@ -50,9 +43,14 @@ class Invariants:
         self._final: dict[bytes, tuple[int, str]] = {}
         self._openings: dict[tuple[int, int, bytes], list[NewViewMessage]] = {}
         self._votes: dict[tuple[str, int], list[SignedVote]] = {}
-        self._signers: dict[Certificate, int] = {}
+        self._movement = Movement(count)
+        self._audit = Audit(count, faulty)
+        self.witness: Callable[[Message], None] = lambda message: None
+        """Told every message of agreement that leaves an honest machine."""
         self.newest_height = 0
         """Newest height that is final anywhere."""
+        self.newest_opener = ""
+        """Who sent the last NEW-VIEW."""
 
     def executed(self, machine: Machine, block: Block, event: seams.Executed) -> None:
         """I1, I3 and I4 at one machine's newly final block."""
@@ -78,10 +76,15 @@ class Invariants:
         if not isinstance(event, seams.VoteFrame):
             return
         try:
-            message = messages.decode(event.payload)
+            message = message_of(event)
         except Invalid as error:
             raise Violated(f"{machine.name} sent what cannot be read: {error}") from error
+        assert message is not None
         self._remember_opening(message)
+        if machine.member == self._faulty:
+            self._note_view_changes(message)
+        else:
+            self.witness(message)
         if not isinstance(message, SignedMessage) or machine.member == self._faulty:
             return
         if self._members[message.signer] != machine.member:
@@ -97,6 +100,10 @@ class Invariants:
                 raise Violated(f"I2: {machine.member} signed {earlier.vote} and {signed.vote}")
         if isinstance(signed.vote, Prepare) and signed.vote.view > 0:
             self._check_opening(machine, signed.vote)
+        if isinstance(signed.vote, ViewChange):
+            if not self._movement.is_allowed(signed):
+                raise Violated(f"S6: {machine.name} asks for {signed.vote}, and fewer than f+1 led it there")
+            self._movement.note(signed)
         known.append(signed)
         self._votes.pop((machine.member, signed.height - VOTES_REMEMBERED_HEIGHTS), None)
         self._tell_vote(machine, signed.vote)
@@ -104,14 +111,33 @@ class Invariants:
     def twisted(self, event: seams.Event) -> None:
         """What a liar sends."""
         try:
-            message = messages.decode(event.payload) if isinstance(event, seams.VoteFrame) else None
+            message = message_of(event)
         except Invalid:
             return
         self._remember_opening(message)
+        self._note_view_changes(message)
 
-    def _remember_opening(self, message: messages.Message | None) -> None:
+    def barred(self, machine: Machine, member: str) -> None:
+        """P8: who sends what a correct member sends is heard."""
+        if member != self._faulty:
+            raise Violated(f"P8: {machine.name} bars {member}, who did nothing")
+
+    def _note_view_changes(self, message: Message | None) -> None:
+        """Of a liar or a twin, as far as the signatures are right."""
+        for item in view_changes_of(message):
+            is_near = item.height <= self.newest_height + HEIGHTS_REMEMBERED // 2
+            if is_near and self._signs(item.signer, item.vote, item.signature):
+                self._movement.note(item)
+
+    def _signs(self, index: int, statement: Vote, signature: bytes) -> bool:
+        validators = birth.validators(len(self._members)).validators
+        key = validators[index].vote_key if index < len(validators) else b""
+        return bool(key) and sharing.verify(key, votes.signing_payload(statement, birth.CHAIN_ID), signature)
+
+    def _remember_opening(self, message: Message | None) -> None:
         if isinstance(message, NewViewMessage):
             vote = message.vote
+            self.newest_opener = self._members[message.signer] if message.signer < len(self._members) else ""
             self._openings.setdefault((vote.height, vote.view, vote.digest), []).append(message)
             if len(self._openings) > OPENINGS_REMEMBERED:
                 del self._openings[next(iter(self._openings))]
@@ -123,13 +149,7 @@ class Invariants:
             raise Violated(f"S2: {machine.name} prepared {vote} in a view that was not opened so")
 
     def _is_justified(self, message: NewViewMessage, count: int) -> bool:
-        validators = birth.validators(count).validators
-        quorum = (len(validators) + (len(validators) - 1) // 3 + 2) // 2
-
-        def signs(index: int, statement: Vote, signature: bytes) -> bool:
-            key = validators[index].vote_key if index < len(validators) else b""
-            return bool(key) and sharing.verify(key, votes.signing_payload(statement, birth.CHAIN_ID), signature)
-
+        quorum = (count + (count - 1) // 3 + 2) // 2
         signers, highest, digest = set(), -1, None
         for item in message.view_changes:
             change = item.vote
@@ -137,7 +157,7 @@ class Invariants:
                 message.vote.height,
                 message.vote.view,
             )
-            if not fits or not signs(item.signer, change, item.signature):
+            if not fits or not self._signs(item.signer, change, item.signature):
                 return False
             assert isinstance(change, ViewChange)
             signers.add(item.signer)
@@ -149,7 +169,7 @@ class Invariants:
             return True
         prepare = Prepare(message.vote.height, highest, digest)
         shown = () if message.prepared is None else message.prepared.signatures
-        prepared_by = {index for index, signature in shown if signs(index, prepare, signature)}
+        prepared_by = {index for index, signature in shown if self._signs(index, prepare, signature)}
         return digest == message.block.digest and len(prepared_by) >= quorum
 
     def noted(self, machine: Machine, what: str) -> None:
@@ -168,8 +188,8 @@ class Invariants:
             self._check_world(machine)
             self._check_rest(machine)
             self._check_evidence(machine)
-            self._check_certificates(machine)
-        self._check_replay(honest[0])
+            self._audit.check(machine, machines)
+        self._audit.replay(honest[0])
 
     def _check_chain(self, machine: Machine) -> None:
         if machine.chain.height < self.newest_height:
@@ -200,61 +220,6 @@ class Invariants:
             guilty = Evidence.decode(encoded).check(birth.validators(machine.count), birth.CHAIN_ID, sharing.verify)
             if guilty != self._faulty:
                 raise Violated(f"{machine.name} accuses {guilty}, who did nothing")
-
-    def _check_certificates(self, machine: Machine) -> None:
-        """N9: whoever has genesis can check every block and every certified state, by plain counting."""
-        validators = birth.validators(machine.count).validators
-        faulty_max = (len(validators) - 1) // 3
-        quorum = (len(validators) + faulty_max + 2) // 2
-        rotation = first_rotation(birth.validators(machine.count))
-        keys = {validator.member: validator.vote_key for validator in validators}
-        parent, parent_ms = NO_DIGEST, birth.GENESIS_MS
-        for decided in machine.chain.blocks(1):
-            header = decided.block.header
-            if (header.chain_id, header.parent, header.validators_digest) != (
-                birth.CHAIN_ID,
-                parent,
-                birth.validators(machine.count).digest,
-            ) or header.timestamp_ms <= parent_ms:
-                raise Violated(f"N5: {machine.name} has a block at {header.height} with a wrong header")
-            parent, parent_ms = decided.block.digest, header.timestamp_ms
-            vote = decided.certificate.vote
-            assert isinstance(vote, Commit)
-            primaries = [keys[rotation.primary(view)] for view in range(min(vote.view + 1, len(validators)))]
-            if decided.block.header.proposer not in primaries:
-                raise Violated(f"N5: {machine.name} has a block at {vote.height} of who was not its primary")
-            rotation = next_rotation(rotation, decided.block, birth.validators(machine.count))
-            for certificate in (decided.certificate, machine.chain.checkpoint(decided.block.height)):
-                if certificate is None:
-                    continue
-                signers = self._genuine(certificate, machine.count)
-                if signers < quorum:
-                    raise Violated(f"N9: {machine.name} holds a certificate of {signers} for {certificate.vote}")
-
-    def _genuine(self, certificate: Certificate, count: int) -> int:
-        """How many validators have really signed; most machines hold the very same certificates."""
-        known = self._signers.get(certificate)
-        if known is None:
-            validators, payload = birth.validators(count), votes.signing_payload(certificate.vote, birth.CHAIN_ID)
-            known = self._signers[certificate] = len(
-                {
-                    index
-                    for index, signature in certificate.signatures
-                    if index < len(validators)
-                    and sharing.verify(validators.validators[index].vote_key, payload, signature)
-                }
-            )
-        return known
-
-    def _check_replay(self, machine: Machine) -> None:
-        """I4: from genesis, the chain gives the same roots again."""
-        executor = Executor(World.open(MemoryDatabase()), birth.CHAIN_ID, birth.PARAMETERS)
-        executor.apply_genesis(birth.genesis(machine.count))
-        for decided in machine.chain.blocks(1):
-            bodies = [transaction.decode(encoded) for encoded in decided.transactions]
-            outcome = run_block(executor, decided.block, bodies).outcome
-            if machine.chain.outcome(decided.block.height) not in (outcome, None):
-                raise Violated(f"I4: replayed from genesis, {decided.block.height} gives another state")
 
     def _tell_vote(self, machine: Machine, vote: Vote) -> None:
         if isinstance(vote, Prepare | Commit):

@@ -1,7 +1,10 @@
 """A Byzantine member: its node is the production one, and what leaves it is twisted on its way to each receiver.
 
-It holds its own keys, so whatever it invents is properly signed by it. One habit at a time, changed as the run goes:
-so that each run sees several, and honest nodes in between see a member that behaves.
+It holds its own keys, so whatever it invents is properly signed by it. It lies in three ways that do not depend on each
+other: as a primary it may propose spoilt blocks, the same one to everybody, so that nothing but the lie itself can keep
+them from being decided; to who fetches the chain it may serve what is wrong; and what it says besides is twisted by one
+habit at a time, changed as the run goes: so that each run sees several, and honest nodes in between see a member that
+behaves.
 """
 
 from collections import deque
@@ -25,21 +28,34 @@ from p2p import bulk
 from p2p.bulk import BulkKind
 from scripts.simulation import birth
 from scripts.simulation.chronicle import Chronicle
+from scripts.simulation.frames import Frame, message_of
+from scripts.simulation.poison import poisoned
+from scripts.simulation.spoilt import Lie, Spoiler, Truth, remade
 from scripts.simulation.timeline import Timeline
-from state import codec, votes
-from state.block import Block, make_block
+from state import votes
+from state.block import Block
 from state.certificate import Certificate
 from state.errors import Invalid
 from state.keys import KeyPair
 from state.votes import Checkpoint, Commit, NewView, Prepare, Proposal, SignedVote, ViewChange, Vote
-
-Frame = seams.VoteFrame | seams.BulkFrame
 
 HABIT_MS = 2_500
 """How long one habit lasts, on average."""
 
 SINGLE_MINDED_SHARE = 0.5
 """Part of all liars that have one bad habit only."""
+
+SPOILT_SHARES = (0.0, 0.5, 1.0, 1.0)
+"""Part of its fresh proposals that a liar spoils; each as likely as the others."""
+
+BAD_SERVER_SHARE = 0.6
+"""Part of all liars that serve a wrong chain."""
+
+FORGERIES = 8
+"""Forged votes beside each frame of a flood."""
+
+BODIES_SHOWN = 40
+"""Frames that go out with the bodies of a lie: by then everybody has seen it, or never will."""
 
 REMEMBERED = 200
 """Frames that it keeps for sending them again."""
@@ -68,6 +84,14 @@ class Liar:
         self._heard: dict[Prepare | Commit, dict[int, bytes]] = {}
         """What others signed, for the newest heights."""
         self._blocks: dict[bytes, Block] = {}
+        self._spoiler = Spoiler(member, count, self._random)
+        self._spoilt_share = self._random.choice(SPOILT_SHARES)
+        self._is_bad_server = self._random.random() < BAD_SERVER_SHARE
+        self._lies: dict[bytes, Lie | None] = {}
+        """What is proposed instead of an own block of that digest."""
+        self._shown: tuple[bytes, ...] = ()
+        self._shown_count = 0
+        """Bodies of the newest lie, and with how many more frames they go out."""
         self._habits: tuple[Habit, ...] = (
             self._behave,
             self._withhold,
@@ -77,13 +101,13 @@ class Liar:
             self._replay,
             self._storm,
             self._forge_certificates,
-            self._spoil_block,
             self._lie_about_state,
             self._speak_for_others,
             self._transplant,
             self._usurp,
             self._betray,
-            self._spoil_sync,
+            self._flood,
+            self._boast,
         )
         self._habit: Habit = self._behave
         if self._random.random() < SINGLE_MINDED_SHARE:
@@ -99,26 +123,66 @@ class Liar:
         """It behaves for the rest of the run, which honest members need not believe."""
         self._habits = (self._behave,)
         self._habit = self._behave
+        self._spoilt_share, self._is_bad_server = 0.0, False
 
     def twist(self, frame: Frame, receiver: str) -> list[Frame]:
         """What leaves for ``receiver`` instead of ``frame``."""
         self._memory.append(frame)
-        return self._habit(frame, receiver)
+        if isinstance(frame, seams.BulkFrame) and frame.kind == BulkKind.BLOCKS and self._is_bad_server:
+            return self._serve(frame)
+        message = message_of(frame)
+        if isinstance(message, PrePrepare | NewViewMessage):
+            self._learn(message.block)
+            lie = self._lie_for(message)
+            if lie is not None:
+                return [*self._show(), self._proposing(message, lie.block)]
+        elif isinstance(message, SignedVote) and isinstance(message.vote, Prepare | Commit):
+            lie = self._lies.get(message.vote.digest)
+            if lie is not None:
+                vote = message.vote
+                return [*self._show(), self._vote(type(vote)(vote.height, vote.view, lie.block.digest))]
+        return [*self._show(), *self._habit(frame, receiver)]
 
     def hear(self, frame: Frame) -> None:
         """What reaches it: it remembers what others signed."""
         try:
-            message = _message(frame)
+            message = message_of(frame)
         except Invalid:
             return
         if isinstance(message, SignedVote) and isinstance(message.vote, Prepare | Commit):
             self._heard.setdefault(message.vote, {})[message.signer] = message.signature
         elif isinstance(message, PrePrepare | NewViewMessage):
-            self._blocks[message.block.digest] = message.block
+            self._learn(message.block)
         if len(self._heard) > REMEMBERED:
             del self._heard[next(iter(self._heard))]
+
+    def _learn(self, block: Block) -> None:
+        self._blocks[block.digest] = block
         if len(self._blocks) > REMEMBERED:
             del self._blocks[next(iter(self._blocks))]
+
+    def _lie_for(self, message: PrePrepare | NewViewMessage) -> Lie | None:
+        """What it proposes instead, the same to everybody and each time; a block that was prepared it cannot change."""
+        block = message.block
+        if block.digest not in self._lies:
+            is_fresh = isinstance(message, PrePrepare) or message.prepared is None
+            lie = None
+            if is_fresh and self._random.random() < self._spoilt_share:
+                now_ms = birth.GENESIS_MS + self._timeline.now_ms
+                lie = self._spoiler.invent(Truth(block, self._blocks.get(block.header.parent), now_ms))
+                self._chronicle.say(self.member, f"as a liar: proposes {block.height} with {lie.what}")
+                self._shown, self._shown_count = lie.bodies, BODIES_SHOWN
+            self._lies[block.digest] = lie
+            if len(self._lies) > REMEMBERED:
+                del self._lies[next(iter(self._lies))]
+        return self._lies[block.digest]
+
+    def _show(self) -> list[Frame]:
+        """The bodies of its lies, as if they had been asked for."""
+        if not self._shown or not self._shown_count:
+            return []
+        self._shown_count -= 1
+        return [seams.BulkFrame(self.member, BulkKind.TRANSACTIONS, bulk.encode_transactions(self._shown))]
 
     # ------------------------------------------------------------------------------------------------ habits
 
@@ -131,15 +195,15 @@ class Liar:
 
     def _equivocate(self, frame: Frame, receiver: str) -> list[Frame]:
         """N3: one half hears another proposal."""
-        message = _message(frame)
+        message = message_of(frame)
         if not isinstance(message, PrePrepare | NewViewMessage) or self._is_favoured(receiver):
             return [frame]
         header = message.block.header
-        return [self._proposing(message, self._block(message.block, timestamp_ms=header.timestamp_ms + 1))]
+        return [self._proposing(message, remade(message.block, timestamp_ms=header.timestamp_ms + 1))]
 
     def _vote_twice(self, frame: Frame, receiver: str) -> list[Frame]:
         """N4: a second PREPARE, COMMIT or VIEW-CHANGE for the slot of the first."""
-        message = _message(frame)
+        message = message_of(frame)
         if not isinstance(message, SignedVote | ViewChangeMessage):
             return [frame]
         vote: Vote = message.vote
@@ -172,7 +236,7 @@ class Liar:
 
     def _storm(self, frame: Frame, receiver: str) -> list[Frame]:
         """N7: VIEW-CHANGEs to views that nobody asked for, up to the end of the integers."""
-        message = _message(frame)
+        message = message_of(frame)
         if message is None or isinstance(message, CertifiedMessage | Inquiry | DecidedMessage):
             return [frame]
         made = []
@@ -185,7 +249,7 @@ class Liar:
 
     def _forge_certificates(self, frame: Frame, receiver: str) -> list[Frame]:
         """N9: prepared certificates of repeated signers, of strangers, of itself alone; decisions made of them."""
-        message = _message(frame)
+        message = message_of(frame)
         if isinstance(message, PrePrepare):
             view = message.vote.view
             prepare = Prepare(message.height, view, message.vote.digest)
@@ -199,28 +263,9 @@ class Liar:
             return [frame, self._frame(CertifiedMessage(self._certificate(lie)))]
         return [frame]
 
-    def _spoil_block(self, frame: Frame, receiver: str) -> list[Frame]:
-        """N5: a proposal with one wrong field."""
-        message = _message(frame)
-        if not isinstance(message, PrePrepare | NewViewMessage):
-            return [frame]
-        block, header = message.block, message.block.header
-        digest = self._random.randbytes(32)
-        spoilt: list[Callable[[], Block]] = [
-            lambda: self._block(block, entries=(*block.entries, self._random.randbytes(64))),
-            lambda: self._block(block, entries=(*block.entries, *block.entries[:1])),
-            lambda: self._block(block, entries=block.entries[:-1]),
-            lambda: self._block(block, proposer=digest),
-            lambda: self._block(block, validators_digest=digest),
-            lambda: self._block(block, chain_id=digest),
-            lambda: self._block(block, timestamp_ms=header.timestamp_ms + 10**7),
-            lambda: self._block(block, timestamp_ms=max(0, header.timestamp_ms - 10**7)),
-        ]
-        return [self._proposing(message, self._random.choice(spoilt)())]
-
     def _lie_about_state(self, frame: Frame, receiver: str) -> list[Frame]:
         """A CHECKPOINT of a state that nobody has."""
-        message = _message(frame)
+        message = message_of(frame)
         if not isinstance(message, SignedVote) or not isinstance(message.vote, Checkpoint):
             return [frame]
         lie = replace(message.vote, state_root=self._random.randbytes(32))
@@ -228,7 +273,7 @@ class Liar:
 
     def _speak_for_others(self, frame: Frame, receiver: str) -> list[Frame]:
         """N9: its own signature under somebody else's index."""
-        message = _message(frame)
+        message = message_of(frame)
         if not isinstance(message, SignedVote):
             return [frame]
         return [frame, self._frame(replace(message, signer=self._random.randrange(self._count)))]
@@ -258,7 +303,7 @@ class Liar:
             parent = self._blocks.get(vote.digest)
             if isinstance(vote, Commit) and parent is not None and len(self._heard[vote]) >= quorum:
                 signatures = tuple(sorted(self._heard[vote].items())[:quorum])
-                own = self._block(
+                own = remade(
                     parent,
                     height=vote.height + 1,
                     parent=vote.digest,
@@ -273,35 +318,43 @@ class Liar:
 
     def _betray(self, frame: Frame, receiver: str) -> list[Frame]:
         """As primary of a new view: a block of its own, whatever others have prepared."""
-        message = _message(frame)
+        message = message_of(frame)
         if not isinstance(message, NewViewMessage):
             return [frame]
-        own = self._block(message.block, timestamp_ms=message.block.header.timestamp_ms + 1, proposer=self._key.public)
+        own = remade(message.block, timestamp_ms=message.block.header.timestamp_ms + 1, proposer=self._key.public)
         vote = replace(message.vote, digest=own.digest)
         prepared = message.prepared if self._random.random() < 0.3 else None
         return [self._frame(NewViewMessage(vote, self._signer, self._sign(vote), message.view_changes, prepared, own))]
 
-    def _spoil_sync(self, frame: Frame, receiver: str) -> list[Frame]:
-        """N10: answers to who fetches the chain that are cut, out of order, repeated, stalled or spoilt."""
-        if not isinstance(frame, seams.BulkFrame) or frame.kind != BulkKind.BLOCKS:
+    def _flood(self, frame: Frame, receiver: str) -> list[Frame]:
+        """P8: votes that nobody signed, more of them than an accident makes."""
+        message = message_of(frame)
+        if message is None:
             return [frame]
+        return [frame, *(self._forged(message.height) for _ in range(FORGERIES))]
+
+    def _boast(self, frame: Frame, receiver: str) -> list[Frame]:
+        """N10: it is far ahead, then it is not."""
+        message = message_of(frame)
+        if message is None or self._random.random() < 0.7:
+            return [frame]
+        height = message.height + self._random.choice([1, 3, 50, 2**40])
+        return [frame, self._frame(Inquiry(height, self._random.randint(0, height)))]
+
+    # ------------------------------------------------------------------------------------------------ serving
+
+    def _serve(self, frame: seams.BulkFrame) -> list[Frame]:
+        """N10: answers to who fetches the chain that are cut, out of order, repeated, withheld or spoilt."""
         try:
-            listed = [item.to_value() for item in bulk.decode_blocks(frame.payload)]
+            served = bulk.decode_blocks(frame.payload)
         except Invalid:
             return [frame]
-        wrong = self._random.randrange(5)
-        if wrong == 0 or not listed:
-            return []
-        if wrong == 1:
-            self._random.shuffle(listed)
-        elif wrong == 2:
-            listed = [item for item in listed for _ in range(2)]
-        elif wrong == 3:
-            listed = listed[1:]
-        else:
-            block, certificate, _ = codec.items(listed[-1], 3)
-            listed[-1] = [block, certificate, []]
-        return [replace(frame, payload=bulk.encode_blocks([codec.pack(item) for item in listed]))]
+        if not served:
+            return [frame]
+        payment = self._spoiler.payment(birth.GENESIS_MS + self._timeline.now_ms)
+        what, answer = poisoned([item.to_value() for item in served], payment.encoded, self._random)
+        self._chronicle.say(self.member, f"as a liar: serves {what}")
+        return [] if answer is None else [replace(frame, payload=answer)]
 
     # --------------------------------------------------------------------------------------------- its tools
 
@@ -329,19 +382,9 @@ class Liar:
         indexes = self._random.choice([range(quorum), [self._signer] * quorum, [self._signer], range(90, 90 + quorum)])
         return Certificate(vote, tuple((index, own) for index in indexes))
 
-    def _block(self, block: Block, **changes: object) -> Block:
-        header = block.header
-        fields: dict[str, object] = {
-            "chain_id": header.chain_id,
-            "height": header.height,
-            "parent": header.parent,
-            "parent_certificate": header.parent_certificate,
-            "timestamp_ms": header.timestamp_ms,
-            "proposer": header.proposer,
-            "entries": block.entries,
-            "validators_digest": header.validators_digest,
-        }
-        return make_block(**{**fields, **changes})  # type: ignore[arg-type]
+    def _forged(self, height: int) -> Frame:
+        vote = Prepare(height, self._random.randint(0, 3), self._random.randbytes(32))
+        return self._frame(SignedVote(vote, self._signer, self._random.randbytes(64)))
 
     def _proposing(self, message: PrePrepare | NewViewMessage, block: Block) -> Frame:
         """The same message for another block, signed again."""
@@ -354,8 +397,3 @@ class Liar:
             assert isinstance(vote, NewView)
             signed = replace(message, vote=vote, signature=self._sign(vote), block=block)
         return self._frame(signed)
-
-
-def _message(frame: Frame) -> Message | None:
-    """The message of a votes frame, None for a bulk frame."""
-    return messages.decode(frame.payload) if isinstance(frame, seams.VoteFrame) else None

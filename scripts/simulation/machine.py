@@ -68,6 +68,9 @@ class Watcher(Protocol):
     def sent(self, machine: "Machine", event: seams.VoteFrame | seams.BulkFrame) -> None:
         """The machine has sent a frame."""
 
+    def barred(self, machine: "Machine", member: str) -> None:
+        """The machine hears that member no longer."""
+
     def noted(self, machine: "Machine", what: str) -> None:
         """The machine has logged something, has come up or has gone down."""
 
@@ -315,6 +318,7 @@ class _Links:
 
     def bar(self, member: str, reason: str, seconds: int) -> None:
         """Links stay up here; the driver itself no longer hears that member."""
+        self._watcher.barred(self._machine, member)
 
     def _send(self, member: str | None, event: seams.VoteFrame | seams.BulkFrame) -> None:
         self._watcher.sent(self._machine, event)

@@ -44,6 +44,8 @@ class SimulatedNetwork:
         self._timeline = timeline
         self.machines: list[Machine] = []
         self.weather = Weather()
+        self.mute = ""
+        """A member whose bulk links carry nothing, and do not break."""
         self._links: dict[tuple[str, str, type], tuple[int, int]] = {}
         self._cuts: set[tuple[str, str]] = set()
         self._chances: dict[tuple[str, str], Random] = {}
@@ -99,6 +101,8 @@ class SimulatedNetwork:
         life = other.life
         is_linked = self._links.get((machine.name, other.name, type(event))) == (machine.life, life)
         if not is_linked or (machine.member, other.member) in self._cuts or random.random() < weather.loss:
+            return
+        if self.mute in (machine.member, other.member) and isinstance(event, seams.BulkFrame):
             return
         if weather.vote_loss is not None and random.random() < weather.vote_loss[1]:
             message = messages.decode(event.payload) if isinstance(event, seams.VoteFrame) else None

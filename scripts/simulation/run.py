@@ -3,19 +3,22 @@
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 
 from node import seams
 from scripts.simulation import birth, sharing
+from scripts.simulation.audit import Violated
 from scripts.simulation.chronicle import Chronicle
 from scripts.simulation.decay import Served
 from scripts.simulation.flips import Flips
-from scripts.simulation.invariants import Invariants, Violated
+from scripts.simulation.invariants import Invariants
 from scripts.simulation.liar import Liar
 from scripts.simulation.machine import HEARTBEAT_MS, Halted, Machine
-from scripts.simulation.network import SimulatedNetwork
+from scripts.simulation.network import SimulatedNetwork, Weather
 from scripts.simulation.storm import Storm
 from scripts.simulation.timeline import Timeline
 from state.transaction import Transaction
+from state.votes import Prepare
 
 STORM_MS = 20_000
 """How long faults last."""
@@ -29,11 +32,20 @@ CALM_MS = 5_000
 PAYMENT_MS = 150
 """Mean time between payments during the storm."""
 
-OUTAGE_SHARE = 0.3
-"""Part of the runs that also lose their quorum for a while."""
+HURRY_SHARE, HURRY_MS_MAX = 0.1, 6_000
+"""Part of the payments that are valid for a short time only, and for how long at most."""
+
+OUTAGE_SHARE, ABSENCE_SHARE, STANDSTILL_SHARE = 0.2, 0.12, 0.12
+"""Parts of the runs that have such an ordeal after the storm."""
 
 OUTAGE_MS = 15_000
-"""For how long at most."""
+"""How long a quorum is lost at most."""
+
+STANDSTILL_MS = 14_000, 40_000
+"""How long nothing is decided: timeouts that doubled for ever would be above 10 s by then."""
+
+LOST_AT_ONCE_MAX = 2
+"""Members that fail while the network heals: each may be primary of a view that then takes 4 s, of the 10 s."""
 
 TWIN_SHARE = 0.35
 """Part of the runs, of those that tolerate it, in which one member runs twice."""
@@ -46,6 +58,18 @@ RESTORED_SHARE = 0.1
 
 FLIPPED_SHARE = 0.5
 """Part of those in which a bit flips in its journal; in the others it is started on an old copy of its disk."""
+
+GOLDEN, SILVER = (5**0.5 - 1) / 2, 2**0.5 - 1
+"""Multiples of an irrational number are spread evenly: so any hundred seeds in a row have their share of each."""
+
+
+class Ordeal(Enum):
+    """What comes after the storm."""
+
+    NONE = "none"
+    OUTAGE = "f+1 members are down for a while"
+    ABSENCE = "f members are down, and the others go on"
+    STANDSTILL = "nothing is decided until the views are far up; then f members are lost while f others come back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +107,10 @@ class Run:
         members = [birth.bank(index) for index in range(count)]
         tolerated = (count - 1) // 3
         self._faulty = self._fate.choice(members) if tolerated else None
-        drawn = self._fate.random()
+        drawn = _spread(seed, GOLDEN)
+        self._ordeal = _ordeal(_spread(seed, SILVER), tolerated)
+        if tolerated == 1 and self._ordeal in (Ordeal.ABSENCE, Ordeal.STANDSTILL):
+            drawn = 1.0  # The one that may fail is to be an honest one.
         is_twin = tolerated and drawn < TWIN_SHARE
         is_liar = tolerated and TWIN_SHARE <= drawn < TWIN_SHARE + LIAR_SHARE
         self._is_restored = tolerated > 0 and 0 <= drawn - TWIN_SHARE - LIAR_SHARE < RESTORED_SHARE
@@ -92,6 +119,7 @@ class Run:
         self._liar = Liar(self._faulty, count, self._timeline, self._chronicle) if is_liar and self._faulty else None
         self._network.liar = self._liar
         self.invariants = Invariants(count, self._faulty, self._chronicle, self._timeline)
+        self.invariants.witness = self._storm.witness
         names = [(member, member) for member in (*members, birth.OBSERVER)]
         if self._twin is not None:
             names.append((self._twin + "-twin", self._twin))
@@ -156,10 +184,7 @@ class Run:
         self._is_stormy = False
         self._expect_progress()
         self._settle()
-        if self._fate.random() < OUTAGE_SHARE:
-            self._lose_quorum()
-            self._expect_progress()
-            self._settle()
+        self._undergo()
 
     def _lose_votes(self, machine: Machine) -> None:
         """S6, S8: that machine loses something that it said, by an old copy of its disk or by a bit in its journal."""
@@ -176,12 +201,20 @@ class Run:
 
     def _pay(self) -> None:
         if self._is_stormy:
-            self._submit(birth.payment(self._clients, self._count, self._now_ms()))
+            if self._clients.random() < HURRY_SHARE:
+                valid_ms = self._clients.randint(1, HURRY_MS_MAX)
+                self._hand_in(birth.payment(self._clients, self._count, self._now_ms(), valid_ms))
+            else:
+                self._submit(birth.payment(self._clients, self._count, self._now_ms()))
             self._timeline.after(self._clients.randint(1, 2 * PAYMENT_MS), self._pay)
 
     def _submit(self, transaction: Transaction) -> None:
-        """A client sends to some bank's machine that is up, if it finds one."""
+        """A client sends it, and again until it is final."""
         self._submitted[transaction.id] = transaction
+        self._hand_in(transaction)
+
+    def _hand_in(self, transaction: Transaction) -> None:
+        """A client sends to some bank's machine that is up, if it finds one."""
         up = [machine for machine in self._honest() if machine.is_up]
         if up:
             self._send(self._clients.choice(up), transaction)
@@ -197,8 +230,12 @@ class Run:
 
     def _expect_progress(self) -> None:
         """I6: a payment that is sent now, or as soon as a bank is up to take it, is final in time."""
-        transaction = birth.payment(self._clients, self._count, self._now_ms())
         healed_ms = self._timeline.now_ms
+        self._expect_final(healed_ms)
+        self._timeline.run(HEALED_MS - (self._timeline.now_ms - healed_ms))
+
+    def _expect_final(self, healed_ms: int) -> None:
+        transaction = birth.payment(self._clients, self._count, self._now_ms())
         while not any(machine.is_up for machine in self._honest()):
             self._timeline.run(10)
         self._submit(transaction)
@@ -210,7 +247,6 @@ class Run:
                 )
             self._timeline.run(10)
         self._progress_ms = max(self._progress_ms, self._timeline.now_ms - healed_ms)
-        self._timeline.run(HEALED_MS - (self._timeline.now_ms - healed_ms))
 
     def _settle(self) -> None:
         """Clients send again what they have not seen final (accepted is not durable); then all agree on all of it."""
@@ -231,6 +267,64 @@ class Run:
                 return
             self._timeline.run(10)
 
+    # ---------------------------------------------------------------------------------------------- ordeals
+
+    def _undergo(self) -> None:
+        """The run's ordeal: it needs calm around it."""
+        if self._ordeal is Ordeal.OUTAGE:
+            self._lose_quorum()
+            self._expect_progress()
+        elif self._ordeal is Ordeal.ABSENCE:
+            self._do_without(self._choose((self._count - 1) // 3, []))
+        elif self._ordeal is Ordeal.STANDSTILL:
+            self._stand_still()
+        else:
+            return
+        self._settle()
+
+    def _choose(self, count: int, spared: list[Machine]) -> list[Machine]:
+        """Machines of so many members that are up: the faulty one's first, for no more than f may fail with it."""
+        able = [machine for machine in self._honest() if machine not in spared]
+        faulty = [machine for machine in self.machines if machine.member == self._faulty]
+        opener = [machine for machine in able if machine.member == self.invariants.newest_opener]
+        chosen = [*opener, *self._fate.sample(able, len(able))]
+        return [*faulty, *list(dict.fromkeys(chosen))[: count - bool(faulty)]]
+
+    def _do_without(self, absent: list[Machine]) -> None:
+        """N13: with f members down work goes on, whoever's turn it is."""
+        for machine in absent:
+            self._storm.crash(machine, power=self._fate.random() < 0.5)
+        for _ in range(self._count):
+            self._expect_final(self._timeline.now_ms)
+        self._bring_back(absent)
+
+    def _stand_still(self) -> None:
+        """N14, N2: f are away and the others' PREPAREs are lost, for long; then f others are lost as those come back.
+
+        Those who stayed are many views ahead of those who come back, and both are needed; among the lost is the primary
+        of the view that they are in.
+        """
+        tolerated = (self._count - 1) // 3
+        away = self._fate.sample(self._honest(), tolerated)
+        for machine in away:
+            self._storm.crash(machine, power=self._fate.random() < 0.5)
+        self._network.weather = Weather(vote_loss=(Prepare, 1.0))
+        self._submit(birth.payment(self._clients, self._count, self._now_ms()))
+        self._timeline.run(self._fate.randint(*STANDSTILL_MS))
+        self._network.heal()
+        lost = self._choose(min(tolerated, LOST_AT_ONCE_MAX), away)
+        for machine in lost:
+            self._storm.crash(machine, power=self._fate.random() < 0.5)
+        for machine in away:
+            machine.boot()
+        self._expect_progress()
+        self._bring_back(lost)
+
+    def _bring_back(self, machines: list[Machine]) -> None:
+        for machine in machines:
+            machine.boot()
+        self._timeline.run(CALM_MS)
+
     def _lose_quorum(self) -> None:
         """N14: with less than a quorum the chain halts, and it resumes once they are back."""
         quorum = birth.validators(self._count).quorum
@@ -249,3 +343,18 @@ class Run:
 
     def _now_ms(self) -> int:
         return birth.GENESIS_MS + self._timeline.now_ms
+
+
+def _spread(seed: int, step: float) -> float:
+    """A number from 0 to 1 for each seed, every part of that range as often as is its share."""
+    return seed * step % 1.0
+
+
+def _ordeal(drawn: float, tolerated: int) -> Ordeal:
+    if drawn < OUTAGE_SHARE:
+        return Ordeal.OUTAGE
+    if tolerated and drawn < OUTAGE_SHARE + ABSENCE_SHARE:
+        return Ordeal.ABSENCE
+    if tolerated and drawn < OUTAGE_SHARE + ABSENCE_SHARE + STANDSTILL_SHARE:
+        return Ordeal.STANDSTILL
+    return Ordeal.NONE

@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 
+from consensus.messages import CertifiedMessage, DecidedMessage, Inquiry, Message
 from scripts.simulation.chronicle import Chronicle
 from scripts.simulation.disk import SLOW_SYNC_MS_MAX, SYNC_MS_MAX, Disk
 from scripts.simulation.machine import Machine
 from scripts.simulation.network import Cut, SimulatedNetwork, Weather
 from scripts.simulation.timeline import Timeline
-from state.votes import Commit, Prepare
+from state.votes import Checkpoint, Commit, NewView, Prepare, Proposal, ViewChange
 
 FAULT_MS = 1_500
 """Mean time between faults."""
@@ -23,7 +24,16 @@ FLAP_MS_MAX = 400
 
 FLAPS_MAX = 12
 
-FAULTS = ("weather", "votes", "votes", "crash", "crash", "part", "flap", "clock", "disk", "failing disk", "heal")
+BLACKOUT_VOTES = (Proposal, Prepare, Prepare, Commit, Commit, Commit, ViewChange, NewView, Checkpoint)
+"""Everybody's power fails just after one of these has left somebody."""
+
+BLACKOUT_MS_MAX = 10
+"""So long after it at most: some of it has arrived by then, and some has not."""
+
+FAULTS = (
+    *("weather", "votes", "votes", "crash", "crash", "part", "flap", "clock", "disk", "failing disk", "heal"),
+    *("blackout", "mute"),
+)
 """Each as likely as the others."""
 
 
@@ -36,6 +46,8 @@ class Storm:
         self._network = network
         self._chronicle = chronicle
         self._is_over = False
+        self._fatal: tuple[type, int] | None = None
+        """After so many more votes of that kind have left, power fails everywhere."""
         self.crash_count = 0
 
     def restore_once(self, machine: Machine) -> None:
@@ -66,12 +78,23 @@ class Storm:
     def end(self) -> None:
         """Everything heals at once; what is down comes up in its time."""
         self._is_over = True
+        self._fatal = None
         self._heal()
 
     def crash(self, machine: Machine, *, power: bool) -> None:
         """Kill a machine or cut its power."""
         self.crash_count += 1
         machine.crash(power=power)
+
+    def witness(self, message: Message) -> None:
+        """A message has left an honest machine."""
+        if self._fatal is None or isinstance(message, DecidedMessage | CertifiedMessage | Inquiry):
+            return
+        kind, left = self._fatal
+        if isinstance(message.vote, kind):
+            self._fatal = (kind, left - 1) if left > 1 else None
+            if left == 1:
+                self._timeline.after(self._random.randint(0, BLACKOUT_MS_MAX), self._black_out)
 
     def _strike(self) -> None:
         if self._is_over:
@@ -97,6 +120,10 @@ class Storm:
             self._chronicle.say(machine.name, "its disk is slow")
         elif kind == "failing disk":
             self._fail_disk()
+        elif kind == "blackout":
+            self._fatal = self._random.choice(BLACKOUT_VOTES), self._random.randint(1, len(self._network.machines))
+        elif kind == "mute":
+            self._mute()
         else:
             self._heal()
         self.begin()
@@ -120,6 +147,20 @@ class Storm:
         for machine in up:
             self.crash(machine, power=power)
             self._timeline.after(self._random.randint(1, DOWN_MS_MAX), machine.boot)
+
+    def _black_out(self) -> None:
+        """Everybody goes down, and comes up in its own time."""
+        if self._is_over:
+            return
+        self._chronicle.say("network", "power fails everywhere")
+        for machine in [machine for machine in self._network.machines if machine.is_up]:
+            self.crash(machine, power=self._random.random() < 0.7)
+            self._timeline.after(self._random.randint(1, DOWN_MS_MAX), machine.boot)
+
+    def _mute(self) -> None:
+        """One machine's bulk links carry nothing, and do not break."""
+        self._network.mute = self._random.choice(self._network.machines).member
+        self._chronicle.say("network", f"no bodies and no blocks for {self._network.mute}, and none from it")
 
     def _part(self) -> None:
         members = sorted({machine.member for machine in self._network.machines})
@@ -152,6 +193,7 @@ class Storm:
 
     def _heal(self) -> None:
         self._network.heal()
+        self._network.mute = ""
         for machine in self._network.machines:
             machine.skew_ms = 0
             machine.disk.sync_ms_max = SYNC_MS_MAX
