@@ -1,16 +1,20 @@
-"""``./scripts/simulate``: many seeds; exit 1 at any violated invariant, with the seed that shows it again."""
+"""``./scripts/simulate``: many seeds; exit 1 at any violated invariant, with its timeline and how to see it again."""
 
 import argparse
 import gc
 import os
 import sys
 import time
+from collections import deque
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 
 from scripts.simulation.run import Result, Run
 
 NODES_MAX = 32
+
+TIMELINE_LINES = 150
+"""Last lines of a violated run's timeline that are shown; ``--trace`` shows all."""
 
 RUNS_AT_ONCE = 4
 """Runs that a process is given at once."""
@@ -20,9 +24,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the seeds that were asked for; the exit status."""
     chosen = _parse(arguments)
     violated_count, longest_ms, virtual_ms, started = 0, 0, 0, time.monotonic()
-    seeds = range(chosen.first_seed, chosen.first_seed + chosen.seeds)
-    runs = [(seed, count) for count in chosen.nodes for seed in seeds]
-    for result in _results(runs, chosen.processes, chosen.trace):
+    seeds = chosen.seeds * len(chosen.nodes) if len(chosen.seeds) == 1 else chosen.seeds
+    runs = [
+        (seed, count)
+        for count, number in zip(chosen.nodes, seeds, strict=True)
+        for seed in range(chosen.first_seed, chosen.first_seed + number)
+    ]
+    for result, timeline in _results(runs, chosen.processes, chosen.trace):
         longest_ms, virtual_ms = max(longest_ms, result.progress_ms), virtual_ms + result.virtual_ms
         print(
             f"seed {result.seed} nodes {result.nodes}: height {result.height}, {result.final_count} final, "
@@ -33,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         if result.violation is not None:
             violated_count += 1
+            print("\n".join(timeline))
             again = f"--seeds 1 --first-seed {result.seed} --nodes {result.nodes} --trace"
             print(f"  again: ./scripts/simulate {again}", flush=True)
     print(
@@ -42,21 +51,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if violated_count else 0
 
 
-def _results(runs: Sequence[tuple[int, int]], processes: int, trace: bool) -> Iterable[Result]:
-    """The results in order; told line by line, or in processes of their own."""
-    if trace or processes == 1 or len(runs) == 1:
+def _results(runs: Sequence[tuple[int, int]], processes: int, trace: bool) -> Iterable[tuple[Result, list[str]]]:
+    """The results in order, those of violated runs with the end of their timeline; in processes of their own.
+
+    With ``trace`` each line is told as it happens instead.
+    """
+    if trace:
         for seed, count in runs:
-            yield Run(seed, count, print if trace else None).result()
+            yield Run(seed, count, print).result(), []
+        return
+    if processes == 1 or len(runs) == 1:
+        yield from map(_run, runs)
         return
     with ProcessPoolExecutor(processes, initializer=gc.freeze) as pool:
         yield from pool.map(_run, runs, chunksize=RUNS_AT_ONCE)
 
 
-def _run(run: tuple[int, int]) -> Result:
-    """One run without the garbage collector, which finds next to nothing while it lasts, and the garbage after it."""
+def _run(run: tuple[int, int]) -> tuple[Result, list[str]]:
+    """One run without the garbage collector, which finds next to nothing while it lasts, and the garbage after it.
+
+    A violated one is played again, to hear what happened.
+    """
     gc.disable()
     try:
-        return Run(*run).result()
+        result = Run(*run).result()
+        timeline: deque[str] = deque(maxlen=TIMELINE_LINES)
+        if result.violation is not None:
+            Run(*run, timeline.append).result()
+        return result, list(timeline)
     finally:
         gc.enable()
         gc.collect()
@@ -68,14 +90,19 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         description="Simulate whole networks under faults, in virtual time. Exit status 1: an invariant is violated.",
         epilog="example: ./scripts/simulate --seeds 20 --first-seed 1 --nodes 4,7",
     )
-    parser.add_argument("--seeds", type=_positive, default=10, metavar="N", help="seeds for each size (default 10)")
+    parser.add_argument(
+        "--seeds", type=_counts, default=[10], metavar="N", help="seeds for each size (default 10), or N,… size by size"
+    )
     parser.add_argument("--first-seed", type=int, default=1, metavar="S", help="the first of them (default 1)")
     parser.add_argument("--nodes", type=_sizes, default=[4], help="numbers of validators, as in 4,7 (default 4)")
     parser.add_argument(
         "--processes", type=_positive, default=os.cpu_count() or 1, metavar="N", help="runs at once (default: cores)"
     )
     parser.add_argument("--trace", action="store_true", help="tell what happens, with virtual times")
-    return parser.parse_args(arguments)
+    chosen = parser.parse_args(arguments)
+    if len(chosen.seeds) not in (1, len(chosen.nodes)):
+        parser.error(f"{len(chosen.seeds)} numbers of seeds for {len(chosen.nodes)} sizes")
+    return chosen
 
 
 def _positive(text: str) -> int:
@@ -84,8 +111,12 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _counts(text: str) -> list[int]:
+    return [_positive(part) for part in text.split(",")]
+
+
 def _sizes(text: str) -> list[int]:
-    sizes = [_positive(part) for part in text.split(",")]
+    sizes = _counts(text)
     if max(sizes) > NODES_MAX:
         raise argparse.ArgumentTypeError(f"a network has 1 to {NODES_MAX} validators")
     return sizes

@@ -12,6 +12,7 @@ from pathlib import Path
 from random import Random
 
 from state.errors import StorageFailure
+from state.keyvalue import Finder
 from state.memory import MemoryDatabase
 from state.store import Database
 
@@ -59,6 +60,11 @@ class SpoiltDatabase:
         """See ``KeyValue``."""
         self._touch([key])
         return self.beneath.get_verified(key)
+
+    def finder(self) -> Finder:
+        """See ``KeyValue``."""
+        self._touch([])
+        return self.get_verified
 
     def rows(self, start: bytes, stop: bytes | None) -> list[tuple[bytes, bytes]]:
         """See ``KeyValue``."""

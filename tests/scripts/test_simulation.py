@@ -47,14 +47,16 @@ def test_another_seed_is_another_run() -> None:
 def test_a_violation_is_named_with_the_seed_that_shows_it_again(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from scripts.simulation.__main__ import main
+    from scripts.simulation.__main__ import TIMELINE_LINES, main
 
     planted.votes_leave_before_the_sync(monkeypatch)
     assert main(["--seeds", "1", "--first-seed", "7", "--nodes", "1"]) == 1
     said = capsys.readouterr().out.splitlines()
     assert "before its record was durable" in said[0]
-    assert said[1] == "  again: ./scripts/simulate --seeds 1 --first-seed 7 --nodes 1 --trace"
-    assert said[2].startswith("0 of 1 runs hold every invariant")
+    assert 3 < len(said) <= 3 + TIMELINE_LINES
+    assert all(" s  " in line for line in said[1:-2]), "the timeline: when, who, what"
+    assert said[-2] == "  again: ./scripts/simulate --seeds 1 --first-seed 7 --nodes 1 --trace"
+    assert said[-1].startswith("0 of 1 runs hold every invariant")
 
 
 def test_what_comes_out_of_a_node_unhandled_is_a_violation(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,6 +73,7 @@ def test_what_comes_out_of_a_node_unhandled_is_a_violation(monkeypatch: pytest.M
     ("arguments", "said"),
     [
         (["--seeds", "0"], "'0' is no whole number above 0"),
+        (["--seeds", "3,2", "--nodes", "4"], "2 numbers of seeds for 1 sizes"),
         (["--nodes", "4,x"], "'x' is no whole number above 0"),
         (["--nodes", "33"], "a network has 1 to 32 validators"),
     ],
