@@ -14,6 +14,7 @@ forget. Rows, by their first byte:
 """
 
 import struct
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -27,8 +28,12 @@ from state.block import Block
 from state.certificate import Certificate
 from state.digest import DIGEST_BYTES, NO_DIGEST
 from state.errors import Corrupt
+from state.evidence import Evidence
 from state.keyvalue import KeyValue
 from state.validators import ValidatorSet
+
+EVIDENCE_PER_KEY_MAX = 100
+"""One piece convicts, the others show that it went on; a liar must not fill the disk with them."""
 
 _HEIGHT = struct.Struct(">Q")
 _PLACE = struct.Struct(">QI")
@@ -66,6 +71,8 @@ class Chain:
         """Digest of the newest block."""
         self.rotation = b""
         """Encoded rotation of primaries after the newest block; empty before the first."""
+        self._accused: Counter[bytes] | None = None
+        """How much evidence is kept against each vote key; read when the first comes."""
         meta = database.get_verified(_META)
         if meta is not None:
             height, digest, rotation = codec.fields(codec.unpack(meta), int, bytes, bytes)
@@ -132,8 +139,13 @@ class Chain:
         return found
 
     def put_evidence(self, height: int, encoded: bytes) -> None:
-        """Keep evidence of a double vote, once."""
-        self._database.write({_row(b"e", height) + sha256(encoded).digest(): encoded}, sync=False)
+        """Keep evidence of a double vote, once; of a key that lies at every height, the first EVIDENCE_PER_KEY_MAX."""
+        if self._accused is None:
+            self._accused = Counter(Evidence.decode(kept).vote_key for kept in self.evidence())
+        row, vote_key = _row(b"e", height) + sha256(encoded).digest(), Evidence.decode(encoded).vote_key
+        if self._accused[vote_key] < EVIDENCE_PER_KEY_MAX and self._database.get(row) is None:
+            self._accused[vote_key] += 1
+            self._database.write({row: encoded}, sync=False)
 
     def evidence(self) -> list[bytes]:
         """All evidence, by height."""

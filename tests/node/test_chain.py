@@ -4,12 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from node.chain import Chain
+from node.chain import EVIDENCE_PER_KEY_MAX, Chain
 from p2p.bulk import DecidedBlock
 from state.anchor import Anchor, write_anchor
 from state.digest import NO_DIGEST
 from state.errors import Corrupt
+from state.evidence import evidence_of
 from state.memory import MemoryDatabase
+from state.votes import Prepare, SignedVote
 from tests.node.bench import certified, checkpoint_of, decided, empty_chain, grow, make, outcome, payments
 
 FIRST, SECOND, THIRD = BODIES = payments(3)
@@ -81,11 +83,30 @@ def test_outcomes_and_checkpoint_certificates() -> None:
     assert [chain.checkpoint(height) for height in (1, 2)] == [None, certificate]
 
 
+def accusation(height: int, seed: int = 1) -> bytes:
+    """Evidence of two PREPAREs; that it is genuine is judged elsewhere."""
+    votes = [SignedVote(Prepare(height, 0, bytes([number]) * 32), 1, bytes(64)) for number in (1, 2)]
+    return evidence_of(bytes([seed]) * 32, *votes).encode()
+
+
 def test_evidence_is_kept_once_and_listed_by_height() -> None:
     chain = empty_chain()
-    for height, encoded in ((5, b"five"), (2, b"two"), (5, b"five"), (300, b"later")):
-        chain.put_evidence(height, encoded)
-    assert chain.evidence() == [b"two", b"five", b"later"]
+    for height in (5, 2, 5, 300):
+        chain.put_evidence(height, accusation(height))
+    assert chain.evidence() == [accusation(2), accusation(5), accusation(300)]
+
+
+def test_a_bank_that_lies_at_every_height_fills_no_disk() -> None:
+    database = MemoryDatabase()
+    chain = Chain(database, None)
+    for height in range(1, EVIDENCE_PER_KEY_MAX - 10):
+        chain.put_evidence(height, accusation(height))
+    chain = Chain(database, None)  # started again
+    for height in range(50, 2 * EVIDENCE_PER_KEY_MAX):
+        chain.put_evidence(height, accusation(height))
+    chain.put_evidence(7, accusation(7, seed=2))
+    assert len(chain.evidence()) == EVIDENCE_PER_KEY_MAX + 1
+    assert accusation(7, seed=2) in chain.evidence()
 
 
 def test_a_missing_block_is_named() -> None:
