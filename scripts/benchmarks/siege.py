@@ -7,7 +7,7 @@ those that are capped), and opens each again as soon as it is closed:
 ``connections``
     2,000 at the peers' ports, spread over the validators, that say nothing (P7);
 ``slow_callers``
-    1,000 at each RPC port that send a byte of a request's head a second (R3).
+    250 at each RPC port that send a byte of a request's head a second (R3).
 
 A figure is the p99 under siege by that without. Agreement is part of every payment's finality.
 """
@@ -32,8 +32,8 @@ SECONDS = 30.0
 ACCOUNTS = 1_000
 PEER_CONNECTIONS = 2_000
 """In all."""
-CALLERS = 1_000
-"""At each validator."""
+CALLERS = 250
+"""At each validator: about as many as one address may hold, and as many again from every further one."""
 ADDRESSES = 8
 """Callers come from so many: one may hold 256 connections at a node."""
 REQUEST = b"POST / HTTP/1.1\r\nHost: localhost\r\nX-Slow: " + b"x" * 1_000
