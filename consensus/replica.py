@@ -64,7 +64,7 @@ class Replica:
         self._height: Height | None = None
         self._buffer: dict[tuple[str, type, int], Received] = {}
         self._journal = start.signed
-        """What the undecided height starts from, once its validators are known."""
+        """What the height that was signed at last starts from, once it is reached."""
         self._newest = NewestVotes()
         self._sign_above: int | None = None
         self._work_pending = False
@@ -356,7 +356,7 @@ class Replica:
             return False
         self._height = self._make_height(validators)
         self._height.restore([item for item in self._journal if item.request.vote.height == number])
-        self._journal = ()
+        self._journal = tuple(item for item in self._journal if item.request.vote.height > number)
         self._buffer = {key: event for key, event in self._buffer.items() if key[2] >= number}
         now = [key for key in self._buffer if key[2] == number]
         for event in [self._buffer.pop(key) for key in now]:

@@ -42,4 +42,5 @@ class StartState:
     checkpoints: tuple[Signed, ...] = ()
     """Own signed CHECKPOINTs of the last 2·L heights, ascending."""
     signed: tuple[Signed, ...] = ()
-    """From the journal, in order: everything signed at the undecided height."""
+    """From the journal, in order: everything signed at the newest height, if that is not decided here: the next one,
+    or one further on, when the chain lost what was not synced and the heights between are fetched again."""

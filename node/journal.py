@@ -27,7 +27,7 @@ RECORD_BYTES_MAX = 16 * 1024 * 1024
 
 _MARK = b"\xa7HJ1"
 _HEADER = struct.Struct(">4sBII")
-"""Mark, kind, length of the payload, CRC-32 over kind and payload."""
+"""Mark, kind (never 0: zeros after a mark would be a record), length of the payload, CRC-32 over kind and payload."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +190,7 @@ def _write(file: int, data: bytes) -> None:
 
 def encode(record: Record) -> bytes:
     """The record as it stands in a segment."""
+    assert record.kind > 0
     assert len(record.payload) <= RECORD_BYTES_MAX
     checksum = zlib.crc32(record.payload, record.kind)
     return _HEADER.pack(_MARK, record.kind, len(record.payload), checksum) + record.payload
@@ -209,7 +210,7 @@ def _record_at(data: bytes, at: int) -> Record | None:
         return None
     mark, kind, length, checksum = _HEADER.unpack_from(data, at)
     start = at + _HEADER.size
-    if mark != _MARK or length > RECORD_BYTES_MAX or len(data) - start < length:
+    if mark != _MARK or not kind or length > RECORD_BYTES_MAX or len(data) - start < length:
         return None
     payload = data[start : start + length]
     return Record(kind, payload) if zlib.crc32(payload, kind) == checksum else None

@@ -100,10 +100,10 @@ class Signer:
             answers.extend(self._waiting.popleft()[1])
         return answers
 
-    def signed_at(self, height: int) -> tuple[Signed, ...]:
-        """Everything signed at ``height``, if that is the newest, with the same signatures as before."""
+    def signed_above(self, height: int) -> tuple[Signed, ...]:
+        """Everything signed at the newest height, if that is above ``height``, with the same signatures as before."""
         return tuple(
-            Signed(request, self._sign(request.vote)) for request in self._current if request.vote.height == height
+            Signed(request, self._sign(request.vote)) for request in self._current if request.vote.height > height
         )
 
     def checkpoints(self, first_height: int) -> tuple[Signed, ...]:

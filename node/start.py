@@ -28,7 +28,9 @@ def replay(
 
     :param world_height: the height of the world state on disk.
 
-    Yields blocks with their bodies, in order; the caller sends each one's outcome. Returns the executed height.
+    Yields blocks with their bodies, in order; the caller sends each one's outcome. Returns the executed height, with
+    the chain durable: after a kill it may hold a block whose decision died in the journal's buffer, and the journal
+    leads on from no block that a later power failure takes away.
     """
     height = min(chain.height, world_height)
     while height and chain.outcome(height) is None:
@@ -36,6 +38,7 @@ def replay(
     while True:
         decided = chain.decided(height + 1) or _append(chain, recovered, history, height + 1)
         if decided is None:
+            chain.sync()
             return height
         outcome = yield decided.block, [transaction.decode(encoded) for encoded in decided.transactions]
         height += 1
@@ -69,7 +72,7 @@ def start_state(
         validators=tuple((height, history.at(height)) for height in range(first, executed_height + lag + 1)),
         certified=tuple(certificate for certificate in certificates if certificate is not None),
         checkpoints=() if signer is None else signer.checkpoints(first),
-        signed=() if signer is None else signer.signed_at(chain.height + 1),
+        signed=() if signer is None else signer.signed_above(chain.height),
     )
 
 

@@ -131,7 +131,8 @@ class Network:
         bank.executed_height = max(len(disk.chain) - 2, 0)
         first = max(1, len(disk.chain) - 2 * self.lag)
         sets = [(h, self.set_at(h)) for h in range(first, bank.executed_height + self.lag + 1)]
-        height = len(disk.chain) + 1
+        votes = [item for item in disk.journal if not isinstance(item.request.vote, Checkpoint)]
+        newest = max((item.request.vote.height for item in votes), default=0)
         state = StartState(
             decided=disk.chain[-1] if disk.chain else None,
             executed_height=bank.executed_height,
@@ -140,11 +141,7 @@ class Network:
             checkpoints=tuple(item for item in disk.journal if isinstance(item.request.vote, Checkpoint))[
                 -2 * self.lag :
             ],
-            signed=tuple(
-                item
-                for item in disk.journal
-                if not isinstance(item.request.vote, Checkpoint) and item.request.vote.height == height
-            ),
+            signed=tuple(item for item in votes if item.request.vote.height == newest > len(disk.chain)),
         )
         public = key_of(bank.member).public if bank.validator else None
         bank.replica = Replica(Identity(public, CHAIN_ID, self.parameters, GENESIS_MS), state, verify)
@@ -286,7 +283,10 @@ class Network:
         """The signer: check, persist, sign; the answer comes after the disk's time."""
         request = safety.SignRequest.decode(request.encode())
         answer = safety.decide(bank.disk.record, request, self.set_at(request.vote.height))
-        assert not isinstance(answer, safety.Refuse), f"{bank.name}: {answer.reason}: {request.vote}"
+        if isinstance(answer, safety.Refuse):
+            assert request.vote.height < bank.disk.record.height, f"{bank.name}: {answer.reason}: {request.vote}"
+            self.after(2, bank, lambda: self.step(bank, events.SigningRefused(request, answer.reason)))
+            return
         payload = safety.votes.signing_payload(request.vote, CHAIN_ID)
         signed = Signed(request, key_of(bank.member).sign(payload))
         if isinstance(answer, safety.Repeat):

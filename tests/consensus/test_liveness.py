@@ -16,7 +16,7 @@ from consensus.safety import SignRequest
 from state.block import Block, make_block
 from state.certificate import Certificate
 from state.digest import NO_DIGEST
-from state.votes import Commit, Prepare, Proposal, ViewChange, Vote, signing_payload
+from state.votes import Commit, Prepare, Proposal, SignedVote, ViewChange, Vote, signing_payload
 from tests.consensus.network import CHAIN_ID, GENESIS_MS, NAMES, Network, entry, key_of, validators_of
 from tests.scripts import planted
 
@@ -135,6 +135,28 @@ def test_what_a_quorum_committed_before_all_restarted_is_decided() -> None:
         network = restarted(views, True, 3)
         heals(network)
         assert network.banks["a"].disk.chain[0].block.header.timestamp_ms == GENESIS_MS + 900
+
+
+@pytest.mark.parametrize("lost", [1, 2, 5])
+def test_who_lost_decided_blocks_still_knows_what_it_prepared(lost: int) -> None:
+    """Found by the simulator: the journal has a COMMIT for a height that is reached again only by fetching."""
+    network = Network(NAMES[:4])
+    network.start()
+    for number in range(6):
+        network.submit(f"payment {number}")
+        assert network.run(network.now_ms + HEALED_MS_MAX, network.settled)
+    network.drop = lambda sender, to, message: isinstance(message, SignedVote) and isinstance(message.vote, Commit)
+    network.submit("prepared everywhere")
+    network.run(network.now_ms + 400)
+    assert all(isinstance(bank.disk.record.votes[-1].vote, Commit) for bank in network.banks.values())
+    for name in network.banks:
+        network.crash(name)
+    for name in "bc":
+        del network.banks[name].disk.chain[-lost:]
+    network.start("abc")
+    network.drop = lambda sender, to, message: False
+    assert network.run(network.now_ms + HEALED_MS_MAX, lambda: len(network.decided) > 6), "no progress within 10 s"
+    heals(network)
 
 
 MIXTURES = ([0, 1, 2, 3], [0, 0, 5, 1_000], [1, 1, 2, 8], [0, 4, 4, FAR], [3, 8, 1_000, 2**40])

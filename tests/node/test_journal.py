@@ -78,6 +78,15 @@ def test_a_zeroed_tail_is_cut_off(directory: Path) -> None:
     assert journal.recover(directory) == RECORDS
 
 
+def test_a_record_that_is_zeroed_after_its_mark_is_cut_off(directory: Path) -> None:
+    """Found by the simulator: kind, length and checksum of zeros fit each other."""
+    segment = only_segment(directory)
+    mark = segment.read_bytes()[:4]
+    with segment.open("ab") as file:
+        file.write(mark + bytes(4_096))
+    assert journal.recover(directory) == RECORDS
+
+
 def test_damage_before_good_records_refuses(directory: Path) -> None:
     segment = only_segment(directory)
     data = bytearray(segment.read_bytes())

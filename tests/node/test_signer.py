@@ -127,8 +127,8 @@ def test_a_restart_goes_on_from_the_record_with_the_same_signatures() -> None:
     given = answers(signer, 1, prepare(BLOCK), commit(BLOCK), SignRequest(checkpoint_of(BLOCK)))
     again = born(pages)
     assert again.record == signer.record
-    assert again.signed_at(1) == tuple(given[:2])
-    assert again.signed_at(2) == ()
+    assert again.signed_above(0) == tuple(given[:2])
+    assert again.signed_above(1) == ()
     assert again.checkpoints(0) == (given[2],)
     assert again.checkpoints(2) == ()
     assert answers(again, 9, view_change(1, BLOCK))[0].request == view_change(1, BLOCK)
@@ -149,11 +149,11 @@ def test_a_compacted_journal_gives_the_same_record() -> None:
     )
     again = born(pages)
     assert again.record == signer.record
-    assert [signed.request for signed in again.signed_at(2)] == [prepare(NEXT)]
+    assert [signed.request for signed in again.signed_above(1)] == [prepare(NEXT)]
     ask(again, 2, commit(NEXT))
     later = born(pages)
     assert later.record == again.record
-    assert [signed.request for signed in later.signed_at(2)] == [prepare(NEXT), commit(NEXT)]
+    assert [signed.request for signed in later.signed_above(1)] == [prepare(NEXT), commit(NEXT)]
 
 
 def test_the_guard_can_tell_own_votes_from_others() -> None:

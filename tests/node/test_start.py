@@ -14,6 +14,7 @@ from node.records import Recovered
 from node.signer import Signer
 from p2p.bulk import DecidedBlock
 from scripts.simulation import birth
+from state.memory import MemoryDatabase
 from state.votes import Prepare
 from tests.node.bench import (
     BANKS,
@@ -132,6 +133,16 @@ def test_the_rotation_of_what_the_journal_had_is_as_if_it_had_been_there() -> No
     replay(again, journal_of(GROWN), 2)
     assert Rotation.decode(straight.rotation) == Rotation.decode(again.rotation)
     assert Rotation.decode(straight.rotation).height == len(GROWN)
+
+
+def test_what_the_chain_holds_at_a_start_no_power_cut_takes_away() -> None:
+    """Found by the simulator: a kill took the journal's buffer, so that a later decision there led on from nothing."""
+    chain = chain_of(2, (1, 2))
+    database = chain._database
+    assert isinstance(database, MemoryDatabase)
+    assert database.unsynced_count > 0
+    assert replay(chain, journal_of(()), 2) == ([], 2)
+    assert database.unsynced_count == 0
 
 
 def test_bodies_of_undecided_blocks_are_kept() -> None:

@@ -300,7 +300,7 @@ def the_view_is_inside_the_digest(patch: pytest.MonkeyPatch) -> None:
 
 def the_signer_allows_everything(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(safety, "decide", lambda *_: safety.Allow())
-    patch.setattr(Signer, "signed_at", lambda *_: ())
+    patch.setattr(Signer, "signed_above", lambda *_: ())
 
 
 def a_view_change_is_no_barrier(patch: pytest.MonkeyPatch) -> None:
@@ -341,7 +341,7 @@ def only_the_last_vote_is_recorded(patch: pytest.MonkeyPatch) -> None:
         return replace(after, votes=after.votes[-1:], prepared=None)
 
     patch.setattr(safety, "recorded", record_last)
-    patch.setattr(Signer, "signed_at", lambda *_: ())
+    patch.setattr(Signer, "signed_above", lambda *_: ())
 
 
 # ------------------------------------------------------------------------------------------- rule 5, 11: bodies
