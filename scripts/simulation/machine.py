@@ -106,6 +106,11 @@ class Machine:
         """Whether a driver runs on it."""
         return self.driver is not None
 
+    def pending(self) -> tuple[Transaction, ...]:
+        """What its pool holds."""
+        assert self.driver is not None
+        return tuple(self._pool)
+
     def boot(self) -> None:
         """Start a life from the disk, or refuse to: then somebody reads what it says, and does something about it."""
         assert self.driver is None
@@ -142,13 +147,14 @@ class Machine:
         identity = Identity(
             None if signer is None else signer.public, birth.CHAIN_ID, birth.PARAMETERS, birth.GENESIS_MS
         )
+        self._pool = Pool()
         self._execution = _Execution(self._timeline, self._random, self.executor, post)
         self.driver = Driver(
             Parts(
                 chain_id=birth.CHAIN_ID,
                 parameters=birth.PARAMETERS,
                 chain=self.chain,
-                pool=Pool(),
+                pool=self._pool,
                 replica=Replica(identity, begun, sharing.verify),
                 validators=history,
                 signer=signer,
