@@ -113,10 +113,10 @@ def few_view_changes(told: Told) -> bool:
 
 
 def test_a_dead_bank_costs_one_view_change_and_no_time() -> None:
-    """300 heights with a payment a second."""
-    alive, dead = play(False, 1_000, 300_000), play(True, 1_000, 300_000)
+    """Three payments a second: a thousand of them, so that the p99 is not two or three of them."""
+    alive, dead = play(False, 300, 300_000), play(True, 300, 300_000)
     assert (alive.changed, dead.changed) == ([], [3])
-    assert len(dead.finality_ms) > 250
+    assert len(dead.finality_ms) > 900
     assert dead.percentile(50) <= 1.2 * alive.percentile(50)
     assert dead.percentile(99) <= 1.2 * alive.percentile(99), (dead.percentile(99), alive.percentile(99))
     assert dead.finality_ms[-1] < 150
