@@ -80,7 +80,7 @@ class Banks:
             self.timeline.chance("clients"),
             birth.AGENT,
             Call("reminder", 1, "remind", [text, due_ms]),
-            birth.GENESIS_MS + self.timeline.now_ms,
+            birth.GENESIS_MS + self.timeline.now_ms + birth.VALID_MS,
         )
         node = next(node for node in self.machines if node.is_up)
         node.deliver(seams.Submitted(1, (transaction.encoded,)), node.life)

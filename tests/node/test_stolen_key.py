@@ -45,7 +45,7 @@ async def test_a_metric_rises_while_two_hosts_use_one_node_key(network: Network)
     )
     await thief.start("127.0.0.1", 0)
     try:
-        address = [peer for peer in robbed._opening.peers if peer.name == witness._opening.member.id]
+        address = [peer for peer in robbed.membership.standing.peers if peer.name == witness._opening.member.id]
         thief.set_peers(address, Role.VALIDATOR)
         await until(lambda: replaced(witness) >= before + 3, "the links push each other out")
     finally:
