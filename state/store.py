@@ -133,12 +133,7 @@ class Database:
 
     def rows(self, start: bytes, stop: bytes | None) -> list[tuple[bytes, bytes]]:
         """All rows with start ≤ key < stop, verified, at once."""
-        if self._failure is not None:
-            raise self._failure
-        try:
-            return list(self._db.iterator(start=start, stop=stop, verify_checksums=True))
-        except (plyvel.Error, OSError) as error:
-            self._die("read", error)
+        return list(self.scan(start, stop))
 
     def scan(
         self, start: bytes = b"", stop: bytes | None = None, *, reverse: bool = False, verify: bool = True
@@ -147,14 +142,39 @@ class Database:
         if self._failure is not None:
             raise self._failure
         try:
-            found = self._db.iterator(start=start, stop=stop, reverse=reverse, verify_checksums=verify)
+            place = self._db.raw_iterator(verify_checksums=verify)
         except (plyvel.Error, OSError) as error:
             self._die("read", error)
-        return self._scanned(found)
+        return self._scanned(place, start, stop, reverse)
 
-    def _scanned(self, found: Iterator[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+    def _scanned(
+        self, place: Any, start: bytes, stop: bytes | None, reverse: bool
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Move about by hand: plyvel's own iterators take a last block that cannot be read for the end."""
         try:
-            yield from found
+            if not reverse:
+                place.seek(start)
+                while place.valid():
+                    key, row = place.item()
+                    if stop is not None and key >= stop:
+                        return
+                    yield key, row
+                    place.next()
+                return
+            if stop is None:
+                place.seek_to_last()
+            else:
+                place.seek(stop)
+                if place.valid():
+                    place.prev()
+                else:
+                    place.seek_to_last()
+            while place.valid():
+                key, row = place.item()
+                if key < start:
+                    return
+                yield key, row
+                place.prev()
         except (plyvel.Error, OSError) as error:
             self._die("read", error)
 

@@ -139,6 +139,38 @@ def test_a_flipped_bit_is_never_served(written: tuple[Path, list[bytes]], tmp_pa
     assert sum(count for outcome, count in outcomes.items() if outcome.startswith("refused")) >= 20, outcomes
 
 
+def test_no_scan_ends_early_at_a_flipped_bit(tmp_path: Path) -> None:
+    """Found by the simulator: an iterator that meets a bad block at the very end says that there was nothing more."""
+    rows = {b"%04d" % index: incompressible(index)[:100] for index in range(60)}
+    database = Database.open(tmp_path / "db", create=True)
+    database.write(dict(rows), sync=True)
+    database.close()
+    Database.open(tmp_path / "db").close()
+    (table,) = (tmp_path / "db").glob("*.ldb")
+    content = table.read_bytes()
+    ranges = [(b"", None), (b"0056", None), (b"0050", b"9"), (b"0020", b"0024"), (b"", b"0003")]
+    refused = 0
+    for at in range(0, len(content), 29):
+        table.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+        for start, stop in ranges:
+            wanted = [(key, row) for key, row in rows.items() if start <= key and (stop is None or key < stop)]
+            for read in (
+                lambda database, start=start, stop=stop: database.rows(start, stop),
+                lambda database, start=start, stop=stop: list(database.scan(start, stop)),
+                lambda database, start=start, stop=stop: list(database.scan(start, stop, reverse=True))[::-1],
+            ):
+                try:
+                    database = Database.open(tmp_path / "db")
+                except StorageFailure:
+                    continue
+                try:
+                    assert read(database) == wanted
+                except StorageFailure:
+                    refused += 1
+                database.close()
+    assert refused > 100
+
+
 def test_a_flipped_bit_in_the_log_refuses_to_open_and_drops_no_records(tmp_path: Path) -> None:
     database = Database.open(tmp_path / "db", create=True)
     for index in range(200):
