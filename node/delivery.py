@@ -87,14 +87,14 @@ class Delivery:
 
     def validate(self, validation: Validation) -> None:
         """Look at a block for agreement."""
-        if validation.block.digest not in self._searches and len(self._searches) < VALIDATIONS_MAX:
+        if not self._asks_also(validation.block, validation.sources) and len(self._searches) < VALIDATIONS_MAX:
             self._search(validation.block, validation.sources)
 
     def decided(self, decision: Decision, sources: Sequence[str]) -> None:
         """A block is decided: deliver it as soon as its bodies are here."""
         self._decided.append(decision)
         block = decision.block
-        if block.digest not in self._searches and self.bodies(block) is None:
+        if not self._asks_also(block, sources) and self.bodies(block) is None:
             self._search(block, tuple(sources))
         self.advance()
 
@@ -130,6 +130,13 @@ class Delivery:
         if block.height > self._chain.height and len(self._complete) < VALIDATIONS_MAX:
             self._complete[block.digest] = block.height, complete
         return complete
+
+    def _asks_also(self, block: Block, sources: Sequence[str]) -> bool:
+        """Whether a block is being looked for; then these are asked too: all that were known before may be liars."""
+        search = self._searches.get(block.digest)
+        if search is not None:
+            search.sources = tuple(dict.fromkeys((*search.sources, *sources)))
+        return search is not None
 
     def _search(self, block: Block, sources: tuple[str, ...]) -> None:
         missing = self._door.missing(block)

@@ -60,8 +60,8 @@ class Desk:
     def arrive(self, *transactions: Transaction) -> None:
         self.door.receive("alpha", [transaction.encoded for transaction in transactions], self.clock.now_ms())
 
-    def validate(self, block: Block) -> None:
-        self.delivery.validate(Validation(block, SOURCES))
+    def validate(self, block: Block, sources: tuple[str, ...] = SOURCES) -> None:
+        self.delivery.validate(Validation(block, sources))
 
     def decide(self, block: Block, sources: Sequence[str] = SOURCES) -> None:
         certificate = certified(Commit(block.height, 0, block.digest))
@@ -107,6 +107,18 @@ def test_missing_bodies_are_waited_for_then_asked_of_one_source_after_the_other(
     assert desk.answers == [BlockAvailable(block.digest)]
     desk.clock.pass_ms(desk.timers, 10 * ASK_AGAIN_MS)
     assert len(desk.asked()) == 3
+
+
+def test_who_is_known_to_have_a_block_later_is_asked_too() -> None:
+    """Found by the simulator: a decided block's bodies were asked of the liar who had proposed it, nobody else."""
+    desk = Desk()
+    block = make(transactions=[FIRST])
+    desk.validate(block, sources=("bank01",))
+    desk.clock.pass_ms(desk.timers, PATIENCE_MS)
+    desk.validate(block, sources=("bank02", "bank01"))
+    desk.decide(block, ("bank01", "bank03"))
+    desk.clock.pass_ms(desk.timers, 3 * ASK_AGAIN_MS)
+    assert [source for source, _ in desk.asked()] == ["bank01", "bank02", "bank03", "bank01"]
 
 
 def test_nobody_is_asked_when_gossip_is_only_late() -> None:
