@@ -102,6 +102,7 @@ def banks(monkeypatch: pytest.MonkeyPatch) -> Banks:
 
     genesis = birth.genesis
     monkeypatch.setattr(birth, "genesis", with_reminder)
+    monkeypatch.setattr(birth, "genesis_rows", birth.genesis_rows.__wrapped__)
     monkeypatch.setattr(machine, "HEARTBEAT_MS", HEARTBEAT_MS)
     return Banks()
 
