@@ -1,4 +1,8 @@
-"""Following the members: when a block has changed who is one, this node's links, key and role change with it."""
+"""Following the members: when a block has changed who is one, this node's links, key and role change with it.
+
+A node that has not come as far as that block still shows the old key, and its peers, who have, link with the new one
+only: it would never hear of it. So a node that nobody links with tries each of the keys that it holds.
+"""
 
 import asyncio
 import logging
@@ -9,13 +13,17 @@ from node.membership import Membership, Standing
 from node.reads import ROSTER
 from node.runtime import PeerLinks
 from node.seams import Executed
-from p2p.frame import Role
+from p2p.frame import LinkKind, Role
+from p2p.identity import Identity
 from p2p.network import PeerNetwork
 from state.block import Block
 from state.errors import Invalid
 from state.keys import KeyPair
 
 logger = logging.getLogger("hansa.node")
+
+ALONE_SECONDS = 5.0
+"""After so long without any link a node that holds several keys tries the next."""
 
 
 class Following:
@@ -38,6 +46,8 @@ class Following:
         self._network = network
         self._failed = failed
         self._members_height = membership.standing.height
+        self._shown = membership.standing.identity
+        self._next_look = asyncio.get_running_loop().call_later(ALONE_SECONDS, self._look)
         self._tell("")
 
     @property
@@ -61,6 +71,20 @@ class Following:
             task = asyncio.get_running_loop().create_task(self._take_roster(), name="following the members")
             task.add_done_callback(self._ended)
 
+    def stop(self) -> None:
+        """The node ends."""
+        self._next_look.cancel()
+
+    def _look(self) -> None:
+        if not self._network.connected(LinkKind.VOTES):
+            self._show(self._membership.after(self._shown))
+        self._next_look = asyncio.get_running_loop().call_later(ALONE_SECONDS, self._look)
+
+    def _show(self, identity: Identity) -> None:
+        if identity != self._shown:
+            self._shown = identity
+            self._network.set_identity(identity)
+
     async def _take_roster(self) -> None:
         before = self.standing
         try:
@@ -74,7 +98,7 @@ class Following:
         standing = self.standing
         self._links.adopt(standing.peers)
         if standing.identity != before.identity:
-            self._network.set_identity(standing.identity)
+            self._show(standing.identity)
         self._network.set_peers(standing.peers, standing.role)
         if standing.role is not before.role:
             facts = {"role": standing.role.value, "height": roster.height}

@@ -253,6 +253,7 @@ class Node:
         )
         self.links.attach(self.network)
         self.following = Following(self.membership, self.execution, self.links, self.network, self._failed)
+        self._closing.callback(self.following.stop)
         self.queries = NodeQueries(
             Sources(
                 VERSION,

@@ -65,6 +65,11 @@ class Membership:
         """The members have changed."""
         self.standing = self._standing(roster)
 
+    def after(self, identity: Identity) -> Identity:
+        """The next of the identities that this node holds, and after the last the first."""
+        place = self._identities.index(identity)
+        return self._identities[(place + 1) % len(self._identities)]
+
     def _standing(self, roster: Roster) -> Standing:
         own = roster.find(self.member)
         identity = self._identity(own)
