@@ -214,7 +214,9 @@ class _WayIn:
                 pace=Pace(),
             )
         )
-        self.intake = NodeIntake(self.inbox, notices, self.driver.pressure, _unknown, lambda _: None, is_validator=lambda: True)
+        self.intake = NodeIntake(
+            self.inbox, notices, self.driver.pressure, _unknown, lambda _: None, is_validator=lambda: True
+        )
         methods = method_table(self.intake, _QUERIES, "0")
         self.server = Server(methods, lambda: (), lambda: b"", partial(submissions.answer, self.intake))
         self.driver.start()
