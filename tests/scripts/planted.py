@@ -113,7 +113,13 @@ def guard_asks_for_unknown_validators(patch: pytest.MonkeyPatch) -> None:
 
 
 def what_is_decided_may_be_listed_again(patch: pytest.MonkeyPatch) -> None:
+    def check_pending_only(door: Door, item: Transaction) -> None:
+        if item.id in door._pool:
+            raise Invalid(Reason.DUPLICATE, "the transaction is already pending")
+
+    patch.setattr(Door, "_check_unknown", check_pending_only)
     patch.setattr(Door, "was_decided", lambda *_: False)
+    patch.setattr(Door, "_was_decided_since", lambda *_: False)
 
 
 def peers_once_passed_over_stay_so(patch: pytest.MonkeyPatch) -> None:
