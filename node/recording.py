@@ -1,8 +1,8 @@
 """Recording: what must be in the journal before anything leaves, and what may leave once it is.
 
 Requests to sign go to the signer, which writes them to the journal; their blocks go there before, with the bodies that
-are here. PREPAREs and COMMITs are synced at once, at two syncs a height. CHECKPOINTs, and an observer's decisions,
-ride on the next sync, or on one of their own when none comes soon.
+are here. PREPAREs and COMMITs are synced at once, at two syncs a height. CHECKPOINTs, and the decisions of who only
+observes, ride on the next sync, or on one of their own when none comes soon.
 """
 
 from collections.abc import Callable, Sequence
@@ -82,7 +82,8 @@ class Recorder:
         """A block is decided, and about to be appended to the chain."""
         self._journal_block(decision.block)
         self._journal.append(records.decided_record(decision.certificate))
-        if self._signer is None:
+        validators = self._validators.at(decision.block.height)
+        if self._signer is None or not self._signer.signs_in(validators):
             self._next_token += 1
             self._sync_soon()
 
