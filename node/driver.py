@@ -413,7 +413,8 @@ class Driver:
             self._offended(admitted.peer, admitted.offences)
         if admitted.token is not None:
             self._gossip.spread(admitted.transactions)
-            self._gossip.remember(result.transaction_id for result in admitted.results if result.transaction_id)
+            refused = (result for result in admitted.results if result.refused is not None)
+            self._gossip.remember(result.transaction_id for result in refused if result.transaction_id)
             self._parts.listener.admitted(admitted.token, admitted.results)
         self.delivery.advance()
 

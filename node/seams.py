@@ -14,6 +14,7 @@ from consensus.events import Halt
 from node.chain import Outcome
 from state.block import Block
 from state.errors import Corrupt, Invalid
+from state.fact import fact
 from state.transaction import Transaction
 
 # ------------------------------------------------------------------------------------------- into the inbox
@@ -177,7 +178,7 @@ class Execution(Protocol):
         """Start executing the next block. Answered by ``Executed``, in order of the calls."""
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Admission:
     """What became of one submitted transaction at this node's door."""
 

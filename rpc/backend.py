@@ -25,6 +25,7 @@ from state.block import Block
 from state.certificate import Certificate
 from state.codec import Value
 from state.errors import Reason
+from state.fact import fact
 from state.policy import Policy
 from state.proof import StateProof
 from state.receipt import Event, Receipt
@@ -60,7 +61,7 @@ class TransactionStatus(StrEnum):
 # ---------------------------------------------------------------------------------------------------- intake
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Submitted:
     """The node has it: in its pool just now or before, or already executed."""
 

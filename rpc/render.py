@@ -96,8 +96,9 @@ def checkpoint(fact: backend.CheckpointFact) -> answers.CheckpointProof:
 
 def submitted(result: backend.Submitted) -> answers.SubmitAnswer:
     """For tx_submit."""
-    executed = result.status in (backend.TransactionStatus.FINAL, backend.TransactionStatus.FAILED)
-    return answers.SubmitAnswer("0x" + result.transaction_id.hex(), result.status, executed)
+    status = result.status
+    is_durable = status is backend.TransactionStatus.FINAL or status is backend.TransactionStatus.FAILED
+    return answers.SubmitAnswer("0x" + result.transaction_id.hex(), status, is_durable)
 
 
 def event(fact: Event) -> answers.EventAnswer:
