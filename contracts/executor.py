@@ -25,7 +25,7 @@ from contracts.kernel.scope import EVENT_BYTES, Scope
 from contracts.language.faults import ContractError, OutOfFuel
 from contracts.language.fuel import Meter
 from contracts.language.kernel_interface import Plain
-from contracts.records import ROW_PREFIX_BYTES, ROW_READERS, ResultRow, decode_row, encode_row
+from contracts.records import ResultRow, decode_row, encode_row
 from state import merkle
 from state.block import Block
 from state.codec import Value
@@ -386,7 +386,7 @@ class Executor:
 
     def _read(self, key: bytes) -> Row | None:
         data = self.world.get(key)
-        return None if data is None else ROW_READERS.get(key[:ROW_PREFIX_BYTES], decode_row)(data)
+        return None if data is None else decode_row(data)
 
     def _commit(
         self, height: int, digest: bytes, overlay: Overlay[Row], rows: dict[bytes, bytes | None]

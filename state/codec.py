@@ -9,11 +9,10 @@ Each encoded thing starts with a version byte that stands before the msgpack (``
 ``pack``/``unpack`` are for parts inside it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import msgpack
-import msgspec
 
 from state.errors import Invalid, Reason
 
@@ -29,19 +28,8 @@ DEPTH_MAX = 16
 INT_MAX = 2**63 - 1
 """Largest height, view, time or amount: what every language's signed 64-bit integer holds."""
 
-_spell: Callable[[object], bytes] = msgspec.msgpack.Encoder().encode
-_read: Callable[[bytes], Value] = msgspec.msgpack.Decoder().decode
-"""One of each for all. A small value takes a tenth of what the package msgpack takes, an event a third."""
-
-_UNREADABLE = (
-    msgspec.MsgspecError,
-    msgpack.UnpackException,
-    ValueError,
-    TypeError,
-    OverflowError,
-    RecursionError,
-)
-"""What the two readers raise for bytes that are no msgpack."""
+_PACKER = msgpack.Packer(use_bin_type=True)
+"""One for all: making one costs as much as packing a transaction. It holds the interpreter's lock while it packs."""
 
 _ATOMS = frozenset({type(None), bool, int, str, bytes})
 
@@ -53,9 +41,11 @@ def pack(value: Value) -> bytes:
     """
     _check_ours(value, DEPTH_MAX)
     try:
-        return _spell(value)
+        packed = _PACKER.pack(value)
     except (OverflowError, UnicodeEncodeError) as error:
         raise AssertionError("an integer beyond 64 bits or a lone surrogate has no encoding") from error
+    assert isinstance(packed, bytes)
+    return packed
 
 
 def unpack(data: bytes, bytes_max: int = MESSAGE_BYTES_MAX, values_max: int | None = None) -> Value:
@@ -69,14 +59,20 @@ def unpack(data: bytes, bytes_max: int = MESSAGE_BYTES_MAX, values_max: int | No
         raise Invalid(Reason.TOO_LARGE, f"{len(data)} bytes, at most {bytes_max} are allowed here")
     try:
         if values_max is None:
-            value = _read(data)
+            value: Value = msgpack.unpackb(data, raw=False, strict_map_key=True, ext_hook=_refuse, timestamp=3)
         else:
             value = _unpack_few(data, values_max)
-    except _UNREADABLE as error:
+    except (ValueError, TypeError, OverflowError, msgpack.UnpackException, RecursionError) as error:
         raise Invalid(Reason.MALFORMED, "not msgpack") from error
     check(value, DEPTH_MAX)
-    if _spell(value) != data:
+    if _PACKER.pack(value) != data:
         raise Invalid(Reason.MALFORMED, "not the shortest spelling of its value")
+    return value
+
+
+def unpack_again(data: bytes) -> Value:
+    """Decode what this node has decoded by ``unpack`` before: whether it is canonical isn't asked a second time."""
+    value: Value = msgpack.unpackb(data, raw=False, strict_map_key=True)
     return value
 
 

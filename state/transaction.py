@@ -7,9 +7,7 @@ tag. There is no sequence number: an id executes at most once, and never after `
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, TypeAlias
-
-import msgspec
+from typing import Any, cast
 
 from state import codec, digest
 from state.address import ADDRESS_CHARS_MAX
@@ -38,21 +36,6 @@ ENTRY_BYTES = 64
 """What a block lists for a transaction: its id, then the digest of its signatures."""
 
 _SIGNING_PREFIX = digest.prefix_of("sign-transaction")
-
-_Outer: TypeAlias = tuple[bytes, list[bytes]]
-_Fields: TypeAlias = tuple[
-    bytes, str, bytes, int, str | None, int, list[tuple[str, int, str, list[Any]]], list[tuple[int, bytes]]
-]
-_read_outer = msgspec.msgpack.Decoder(_Outer).decode
-_read_fields = msgspec.msgpack.Decoder(_Fields).decode
-_spell = msgspec.msgpack.Encoder().encode
-
-_UNREADABLE = (msgspec.MsgspecError, ValueError, OverflowError, RecursionError)
-"""What the readers raise for bytes that do not fit the types."""
-
-_ARGUMENTS_DEPTH = codec.DEPTH_MAX - 3
-"""How deep an argument may be nested: around it are the lists of the body's fields, of its calls, and of the call's."""
-
 
 @fact
 class Call:
@@ -146,8 +129,8 @@ def decode(encoded: bytes) -> Transaction:
 
     :raises Invalid: MALFORMED, TOO_LARGE or BAD_VERSION.
     """
-    encoded_body, signatures = _quick_outer(encoded) or _decode_outer(encoded)
-    body = _quick_body(encoded_body) or _decode_body(encoded_body)
+    encoded_body, signatures = _decode_outer(encoded)
+    body = _decode_body(encoded_body)
     if len(signatures) != len(body.keys):
         raise Invalid(Reason.MALFORMED, f"{len(body.keys)} keys sign, {len(signatures)} signatures are here")
     identity = digest.transaction_digest(encoded_body)
@@ -160,8 +143,9 @@ def decode_again(encoded: bytes, entry: bytes) -> Transaction:
 
     For the other side of a seam within the node: neither spelling nor types nor digests are checked a second time.
     """
-    encoded_body, signatures = _read_outer(encoded[1:])
-    chain_id, sender, client_id, valid_until_ms, fuel_payer, fuel_limit, calls, keys = _read_fields(encoded_body[1:])
+    encoded_body, signatures = cast("tuple[bytes, list[bytes]]", codec.unpack_again(encoded[1:]))
+    fields = cast("list[Any]", codec.unpack_again(encoded_body[1:]))
+    chain_id, sender, client_id, valid_until_ms, fuel_payer, fuel_limit, calls, keys = fields
     body = Body(
         chain_id,
         sender,
@@ -170,7 +154,7 @@ def decode_again(encoded: bytes, entry: bytes) -> Transaction:
         fuel_payer,
         fuel_limit,
         tuple([Call(*call) for call in calls]),
-        tuple(keys),
+        tuple([(suite, public) for suite, public in keys]),
     )
     return Transaction(body, tuple(signatures), encoded, entry[: digest.DIGEST_BYTES], entry)
 
@@ -184,75 +168,6 @@ def encode_calls(calls: Sequence[Call]) -> bytes:
 def decode_calls(encoded: bytes, bytes_max: int) -> tuple[Call, ...]:
     """What ``encode_calls`` gave. :raises Invalid: MALFORMED, TOO_LARGE or BAD_VERSION."""
     return _decode_calls(codec.decode(encoded, TRANSACTION_VERSION, bytes_max))
-
-
-def _quick_outer(encoded: bytes) -> tuple[bytes, tuple[bytes, ...]] | None:
-    """What ``_decode_outer`` gives, read by types known beforehand; None for whatever it might refuse."""
-    packed = encoded[1:]
-    try:
-        value = _read_outer(packed)
-    except _UNREADABLE:
-        return None
-    signatures = value[1]
-    if (
-        encoded[0] != TRANSACTION_VERSION
-        or len(packed) > TRANSACTION_BYTES_MAX
-        or len(signatures) > KEYS_MAX
-        or _spell(value) != packed
-    ):
-        return None
-    for signature in signatures:
-        if len(signature) != SIGNATURE_BYTES:
-            return None
-    return value[0], tuple(signatures)
-
-
-def _quick_body(encoded: bytes) -> Body | None:
-    """What ``_decode_body`` gives, read by types known beforehand; None for whatever it might refuse."""
-    packed = encoded[1:]
-    try:
-        value = _read_fields(packed)
-    except _UNREADABLE:
-        return None
-    chain_id, sender, client_id, valid_until_ms, fuel_payer, fuel_limit, calls, keys = value
-    if (
-        encoded[0] != TRANSACTION_VERSION
-        or len(packed) > TRANSACTION_BYTES_MAX
-        or len(chain_id) != digest.DIGEST_BYTES
-        or not 0 < len(sender) <= ADDRESS_CHARS_MAX
-        or len(client_id) != CLIENT_ID_BYTES
-        or not 0 <= valid_until_ms <= codec.INT_MAX
-        or not (fuel_payer is None or 0 < len(fuel_payer) <= ADDRESS_CHARS_MAX)
-        or not 0 <= fuel_limit <= codec.INT_MAX
-        or not 0 < len(calls) <= CALLS_MAX
-        or not 0 < len(keys) <= KEYS_MAX
-        or _spell(value) != packed
-    ):
-        return None
-    for contract, interface, method, arguments in calls:
-        if (
-            not 0 < len(contract) <= NAME_CHARS_MAX
-            or not 0 <= interface <= codec.INT_MAX
-            or not 0 < len(method) <= NAME_CHARS_MAX
-            or len(arguments) > ARGUMENTS_MAX
-        ):
-            return None
-        codec.check(arguments, _ARGUMENTS_DEPTH)
-    for suite, public in keys:
-        if suite != SUITE_ED25519 or len(public) != PUBLIC_KEY_BYTES:
-            return None
-    if len(keys) > 1 and sorted(set(keys)) != keys:
-        return None
-    return Body(
-        chain_id,
-        sender,
-        client_id,
-        valid_until_ms,
-        fuel_payer,
-        fuel_limit,
-        tuple([Call(*call) for call in calls]),
-        tuple(keys),
-    )
 
 
 def _decode_outer(encoded: bytes) -> tuple[bytes, tuple[bytes, ...]]:

@@ -76,6 +76,8 @@ def import_fault(path: str, name: str) -> str | None:
         return None
     if top == "plyvel" and path != "state/store.py":
         return "only state/store.py imports plyvel"
+    if top == "msgspec" and floor in PURE | {"p2p"}:
+        return "msgspec is for JSON at the RPC's edge"
     if floor == "consensus":
         return f"consensus imports state and the standard library only, not {name}"
     if top in COMMAND_LINE and not command_line:

@@ -32,7 +32,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "transaction verifies": (0.0, 1.0),
     "signs": (3.25, 0.0),
     "encodes": (27.0, 0.0),
-    "decodes": (11.25, 0.0),
+    "decodes": (11.25, 2.0),
     "transaction decodes": (0.0, 1.0),
     "message encodes": (3.25, 0.0),
     "message decodes": (9.75, 0.0),
