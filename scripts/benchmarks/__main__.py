@@ -12,6 +12,7 @@ from scripts.benchmarks import (
     chart,
     contracts,
     counts,
+    execution,
     growth,
     kernel,
     network,
@@ -33,6 +34,7 @@ Figures = dict[str, Any]
 PLAIN: tuple[tuple[str, str, Callable[[Progress], Figures]], ...] = (
     ("contracts", "the price of each construct of the language, a transfer", lambda say: contracts.measure(say)),
     ("kernel", "postings a second, the cost of checks, look-ups", lambda say: kernel.measure(say)),
+    ("execution", "what executing a block costs, stage by stage", lambda say: execution.measure(say)),
     ("state", "keys a second of the world state, few and a million", lambda say: world.measure(say)),
     ("rpc", "what taking a transaction in costs a node", lambda say: rpc.measure(say)),
     ("siege", "finality while thousands of connections besiege the validators", lambda say: siege.measure(say)),

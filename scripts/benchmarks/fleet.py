@@ -13,7 +13,7 @@ from node.devnet import Place
 from rpc.client import SyncClient
 from scripts.benchmarks import load
 from scripts.benchmarks.prepared import Network
-from scripts.benchmarks.processes import Others, cpu_seconds, family, pss_mb
+from scripts.benchmarks.processes import Others, cpu_seconds, family, own_mb, pss_mb
 from scripts.benchmarks.progress import Progress
 
 READY_SECONDS_MAX = 180.0
@@ -95,8 +95,12 @@ class Fleet:
         return [pid for place in self.network.validators for pid in pids_of(place)]
 
     def memory_mb(self) -> float:
-        """Of the largest node, all its processes together."""
+        """Of the largest node, all its processes together, mapped files included."""
         return max(pss_mb(pids_of(place)) for place in self.network.validators)
+
+    def own_memory_mb(self) -> float:
+        """Without mapped files."""
+        return max(own_mb(pids_of(place)) for place in self.network.validators)
 
     def run(self, tps: float, seconds: float, *, is_full: bool = False) -> Run:
         """Offer so many payments a second for so long, and wait until the nodes have worked them off.

@@ -50,7 +50,7 @@ TARGETS = {
     "finality_ms_at_1000.p99": ("most", 100.0),
     "finality_ms_at_half.p99": ("most", 150.0),
     "rate_of_accounts": ("least", 0.85),
-    "memory_mb_of_accounts": ("most", 450.0),
+    "own_memory_mb_of_accounts": ("most", 450.0),
 }
 """What is to be reached."""
 
@@ -82,6 +82,7 @@ class Loaded:
     full: Run
     bound: Bound
     memory_mb: float
+    own_memory_mb: float
     curve: tuple[Run, ...]
 
 
@@ -102,6 +103,7 @@ def run(plan: Plan, progress: Progress) -> dict[str, Any]:
         last = others[plan.accounts[-1]]
         figures["rate_of_accounts"] = round(last.full.committed_tps / first.full.committed_tps, 3)
         figures["core_us_of_accounts"] = round(last.full.core_us / first.full.core_us, 3)
+        figures["own_memory_mb_of_accounts"] = round(last.own_memory_mb, 1)
         figures["memory_mb_of_accounts"] = round(last.memory_mb, 1)
     runs = [first.full, *first.curve, *(loaded.full for loaded in others.values())]
     busiest = max(run.others_share for run in runs)
@@ -122,6 +124,7 @@ def run(plan: Plan, progress: Progress) -> dict[str, Any]:
             str(accounts): {
                 **loaded.full.figures(),
                 "memory_mb": round(loaded.memory_mb, 1),
+                "own_memory_mb": round(loaded.own_memory_mb, 1),
                 "ratio": round(loaded.full.committed_tps / (loaded.bound.per_second / plan.validators), 3),
                 "bound": {name: round(value, 2) for name, value in asdict(loaded.bound).items()},
             }
@@ -193,7 +196,7 @@ def _loaded(plan: Plan, accounts: int, progress: Progress, *, is_first: bool) ->
         fleet.drain()
         found = bound.mean_of(before, _bound(progress))
         curve = _curve(fleet, plan, full.committed_tps, progress) if is_first else ()
-        return Loaded(full, found, max(memory_mb, fleet.memory_mb()), curve)
+        return Loaded(full, found, max(memory_mb, fleet.memory_mb()), fleet.own_memory_mb(), curve)
 
 
 def _curve(fleet: Fleet, plan: Plan, full_tps: float, progress: Progress) -> tuple[Run, ...]:

@@ -37,14 +37,23 @@ def cpu_seconds(pids: Sequence[int]) -> float:
 
 
 def pss_mb(pids: Sequence[int]) -> float:
-    """Proportional set size, MB of 1,000,000 bytes: shared pages count by share."""
+    """Proportional set size, MB of 1,000,000 bytes: shared pages count by share, mapped files with them."""
+    return _rolled_up_mb(pids, ("Pss:",))
+
+
+def own_mb(pids: Sequence[int]) -> float:
+    """That without pages of files: LevelDB maps its tables, and the system takes such pages back when it wants them."""
+    return _rolled_up_mb(pids, ("Pss_Anon:", "Pss_Shmem:"))
+
+
+def _rolled_up_mb(pids: Sequence[int], names: Sequence[str]) -> float:
     total_kib = 0
     for pid in pids:
         try:
             lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
         except OSError:
             continue
-        total_kib += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+        total_kib += sum(int(line.split()[1]) for line in lines if line.startswith(tuple(names)))
     return total_kib * 1024 / 1e6
 
 
