@@ -141,6 +141,11 @@ class Checkpoints:
         self._certificates[vote.height] = certificate
         self.certified_height = max(self.certified_height, vote.height)
 
+    def restore_result(self, result: Checkpoint) -> None:
+        """What a height gave when it was executed in an earlier life; its certificate may be here or may come."""
+        self._own[result.height] = result
+        self._compare(result.height)
+
     def unsettled(self) -> list[SignedVote]:
         """Own CHECKPOINTs that are not certified yet, ascending."""
         return [signed for height, signed in sorted(self._signed.items()) if height not in self._certificates]

@@ -453,6 +453,8 @@ class Replica:
         self._checkpoints.executed_height = start.executed_height
         for certificate in start.certified:
             self._checkpoints.restore(certificate)
+        for result in start.results:
+            self._checkpoints.restore_result(result)
         for signed in start.checkpoints:
             validators_then = self.validators_of(signed.request.vote.height)
             own = None if validators_then is None else self._identity.index_in(validators_then)

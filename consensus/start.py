@@ -6,6 +6,7 @@ from consensus.events import Decision, Signed
 from state.certificate import Certificate
 from state.parameters import ChainParameters
 from state.validators import ValidatorSet
+from state.votes import Checkpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ class StartState:
     """The newest checkpoint certificates, ascending: as many as are stored of the last 2·L heights."""
     checkpoints: tuple[Signed, ...] = ()
     """Own signed CHECKPOINTs of the last 2·L heights, ascending."""
+    results: tuple[Checkpoint, ...] = ()
+    """What executing the last 2·L heights gave here, signed or not, ascending: certificates are still to come."""
     signed: tuple[Signed, ...] = ()
     """From the journal, in order: everything signed at the newest height, if that is not decided here: the next one,
     or one further on, when the chain lost what was not synced and the heights between are fetched again."""

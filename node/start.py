@@ -19,6 +19,7 @@ from p2p.bulk import DecidedBlock
 from state import transaction
 from state.block import Block
 from state.transaction import Transaction
+from state.votes import Checkpoint
 
 
 def replay(
@@ -72,7 +73,18 @@ def start_state(
         validators=tuple((height, history.at(height)) for height in range(first, executed_height + lag + 1)),
         certified=tuple(certificate for certificate in certificates if certificate is not None),
         checkpoints=() if signer is None else signer.checkpoints(first),
+        results=tuple(_result(chain, height) for height in range(first, executed_height + 1)),
         signed=() if signer is None else signer.signed_above(chain.height),
+    )
+
+
+def _result(chain: Chain, height: int) -> Checkpoint:
+    """What executing a height gave here."""
+    decided, outcome = chain.decided(height), chain.outcome(height)
+    assert decided is not None
+    assert outcome is not None
+    return Checkpoint(
+        height, decided.block.digest, outcome.state_root, outcome.receipts_root, outcome.validators.digest
     )
 
 

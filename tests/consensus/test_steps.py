@@ -9,6 +9,8 @@ import pytest
 from consensus import events
 from consensus.events import SetTimer, Timer, TimerKind
 from consensus.messages import CertifiedMessage, DecidedMessage, Inquiry
+from consensus.rotation import first_rotation
+from consensus.start import StartState
 from consensus.view_changes import timeout_ms
 from state.certificate import Certificate
 from state.digest import NO_DIGEST
@@ -231,6 +233,25 @@ def test_divergence_halts_before_the_next_vote() -> None:
     assert bench.step(events.Executed(wrong, BANKS)) == said
     assert bench.hear(pre_prepare(make("z", X, "c"), "c")) == said
     assert bench.replica.halted
+
+
+@pytest.mark.parametrize("is_certified_before", [False, True])
+def test_what_an_earlier_life_executed_is_compared_too(is_certified_before: bool) -> None:
+    """Found by the simulator, seed 18 of four with a state gone wrong: after a restart such a node voted on."""
+    decision = events.Decision(X, certified(Commit(1, 0, X.digest)), first_rotation(BANKS))
+    sets = tuple((height, BANKS) for height in range(1, 10))
+    wrong = Checkpoint(1, X.digest, b"?" * 32, NO_DIGEST, BANKS.digest)
+    right = checkpoint("b", X).vote
+    assert isinstance(right, Checkpoint)
+    certificates = (certified(right),) if is_certified_before else ()
+    start = StartState(decision, 1, sets, certificates, results=(wrong,))
+    said = ["halt: executing height 1 here gave another state than q validators"]
+    bench = Bench("a", start=start)
+    if not is_certified_before:
+        assert not bench.replica.halted
+        assert bench.hear(*[checkpoint(name, X) for name in "bcd"]) == said
+    assert bench.replica.halted
+
 
 
 def test_checkpoints_are_sent_again_until_certified() -> None:

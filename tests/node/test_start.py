@@ -15,7 +15,7 @@ from node.signer import Signer
 from p2p.bulk import DecidedBlock
 from scripts.simulation import birth
 from state.memory import MemoryDatabase
-from state.votes import Prepare
+from state.votes import Checkpoint, Prepare
 from tests.node.bench import (
     BANKS,
     CHAIN_ID,
@@ -181,10 +181,14 @@ def test_a_replica_goes_on_with_everything_that_is_still_open() -> None:
     assert state.validators == tuple((height, BANKS) for height in range(1, 2 + LAG + 1))
     assert state.certified == (certificate,)
     assert state.checkpoints == (signed[1],)
+    assert state.results == tuple(
+        Checkpoint(height, item.block.digest, given.state_root, given.receipts_root, BANKS.digest)
+        for height, item, given in ((1, GROWN[0], outcome(1)), (2, GROWN[1], outcome(2)))
+    )
     assert state.signed == (signed[2],)
     assert all(isinstance(item, Signed) for item in signed)
 
 
 def test_an_observer_has_signed_nothing() -> None:
     state = start.start_state(chain_of(0), None, ValidatorHistory(BANKS, LAG, empty_chain()), LAG, 0)
-    assert (state.decided, state.checkpoints, state.signed) == (None, (), ())
+    assert (state.decided, state.checkpoints, state.results, state.signed) == (None, (), (), ())
