@@ -414,7 +414,6 @@ class Height:
             self.validators,
             self._validators_digest,
             self._identity.chain_id,
-            self._identity.parameters,
             self._verify,
         )
 

@@ -7,7 +7,7 @@ from state.block import Block
 from state.certificate import Certificate
 from state.errors import Invalid, Reason
 from state.evidence import Verify
-from state.parameters import ChainParameters
+from state.parameters import BLOCK_TRANSACTIONS_CEILING
 from state.validators import ValidatorSet
 
 
@@ -31,7 +31,6 @@ def check_block(
     validators: ValidatorSet,
     validators_digest: bytes,
     chain_id: bytes,
-    parameters: ChainParameters,
     verify: Verify,
 ) -> None:
     """Check a proposed block's header against its parent and V(height).
@@ -49,7 +48,7 @@ def check_block(
         raise Invalid(Reason.BAD_BLOCK, "the header names other validators")
     if validators.index_of(header.proposer) is None:
         raise Invalid(Reason.BAD_BLOCK, "the proposer is no validator")
-    if len(block.entries) > parameters.block_transactions_max:
+    if len(block.entries) > BLOCK_TRANSACTIONS_CEILING:  # How many this height allows is rule 11.
         raise Invalid(Reason.TOO_LARGE, f"{len(block.entries)} transactions in one block")
     certificate = header.parent_certificate
     if certificate is None:

@@ -17,7 +17,7 @@ from contracts.deployed import Contracts
 from contracts.genesis_state import GenesisState, write_genesis
 from contracts.host import frozen_value, invoke
 from contracts.invariants import Broken
-from contracts.kernel import evidence, fees, layout, members, pauses, schedule
+from contracts.kernel import evidence, fees, layout, members, parameters, pauses, schedule
 from contracts.kernel.codes import refuse
 from contracts.kernel.layout import AccountRow, Row, TariffRow
 from contracts.kernel.schedule import ScheduledCall
@@ -156,6 +156,7 @@ class Executor:
         height, time_ms = block.height, block.header.timestamp_ms
         self._assert_next(block, transactions)
         overlay = self.overlay()
+        parameters.enter(overlay, height)
         record = _Record(height, time_ms, overlay)
         carried_ms = self._run_scheduled(overlay, record, height, time_ms)
         runs = len(record.receipts)
@@ -226,10 +227,8 @@ class Executor:
 
         What is scheduled meanwhile waits for the next block, so that a block's runs are known when it begins.
         """
-        parameters = self.parameters
-        numbers, carried_ms = schedule.due(
-            overlay, time_ms, parameters.schedule_calls_max, parameters.schedule_fuel_max
-        )
+        now = parameters.in_force(overlay)
+        numbers, carried_ms = schedule.due(overlay, time_ms, now.schedule_calls_max, now.schedule_fuel_max)
         for number in numbers:
             call = schedule.take(overlay, number)
             if call is None:

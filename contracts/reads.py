@@ -24,7 +24,7 @@ from contracts.answers import (
 )
 from contracts.executor import Executor
 from contracts.host import invoke
-from contracts.kernel import freezes, layout, ledger, orders
+from contracts.kernel import freezes, layout, ledger, orders, parameters
 from contracts.kernel.layout import AccountRow, AssetRow, BalanceRow, ContractRow, HoldRow, Item, MemberRow
 from contracts.kernel.members import validators_at
 from contracts.kernel.scope import Scope
@@ -87,8 +87,9 @@ class Reads:
         executor = self._executor
         if body.chain_id != executor.chain_id:
             raise Invalid(Reason.WRONG_CHAIN, "the transaction is for another chain")
-        if body.fuel_limit > executor.parameters.transaction_fuel_max:
-            raise Invalid(Reason.TOO_LARGE, f"a fuel limit is at most {executor.parameters.transaction_fuel_max}")
+        fuel_max = parameters.in_force(executor.overlay()).transaction_fuel_max
+        if body.fuel_limit > fuel_max:
+            raise Invalid(Reason.TOO_LARGE, f"a fuel limit is at most {fuel_max}")
         if body.keys:
             transaction = assemble(body, [SIGNATURE_PLACEHOLDER] * len(body.keys))
             body, identity, size = transaction.body, transaction.id, len(transaction.encoded)

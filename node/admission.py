@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from node.chain import Chain
+from node.history import ParameterHistory
 from node.offences import OFFENCES
 from node.pool import Pool
 from node.pressure import Level
@@ -18,7 +19,6 @@ from node.seams import Admission as Result
 from state import transaction, validity
 from state.block import Block
 from state.errors import Invalid, Reason
-from state.parameters import ChainParameters
 from state.transaction import Transaction
 
 VERIFYING_MAX = 65_536
@@ -70,7 +70,7 @@ class Door:
     def __init__(
         self,
         chain_id: bytes,
-        parameters: ChainParameters,
+        limits: ParameterHistory,
         chain: Chain,
         pool: Pool,
         verify: Verify,
@@ -82,7 +82,7 @@ class Door:
         :param level: which clients are heard; what peers send always is.
         """
         self._chain_id = chain_id
-        self._parameters = parameters
+        self._limits = limits
         self._chain = chain
         self._pool = pool
         self._verify = verify
@@ -233,7 +233,7 @@ class Door:
 
         :raises Invalid: why its signatures are not worth checking.
         """
-        validity.check_transaction(item, self._chain_id, self._parameters)
+        validity.check_transaction(item, self._chain_id, self._limits.at(self._chain.height + 1))
         if item.entry in self._verifying:
             raise Invalid(Reason.DUPLICATE, "the transaction is already being checked")
         if len(self._verifying) >= VERIFYING_MAX:
@@ -243,7 +243,7 @@ class Door:
                 raise Invalid(Reason.DUPLICATE, "the transaction is already here")
             return True
         self._check_unknown(item)
-        validity.check_time(item, now_ms, self._parameters)
+        validity.check_time(item, now_ms, self._limits.at(self._chain.height + 1))
         return False
 
     def _check_unknown(self, item: Transaction) -> None:

@@ -69,6 +69,7 @@ def propose(
     role MEMBER regulator|court     what an official is
     fee CURRENCY BASE PER_MILLION   minor units for each transaction, and for each million units of its fuel
     quota FUEL                      what one member's customers have in a block; 0 for no bound
+    parameter NAME VALUE            a parameter of the chain
     pause CONTRACT                  stop a contract but for its ways out
     resume CONTRACT                 let a paused contract go on
     deploy CONTRACT SOURCE_FILE     a new contract

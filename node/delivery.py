@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from consensus.events import BlockAvailable, BlockRefused, Decision, Validation
 from node.admission import Door
 from node.chain import Chain
+from node.history import ParameterHistory
 from node.seams import Network
 from node.timers import Timers
 from p2p import bulk
@@ -20,7 +21,6 @@ from state import validity
 from state.block import Block
 from state.digest import DIGEST_BYTES
 from state.errors import Invalid, Reason
-from state.parameters import ChainParameters
 from state.transaction import Transaction
 
 PATIENCE_MS = 100
@@ -54,7 +54,7 @@ class Delivery:
 
     def __init__(
         self,
-        parameters: ChainParameters,
+        limits: ParameterHistory,
         chain: Chain,
         door: Door,
         network: Network,
@@ -62,7 +62,7 @@ class Delivery:
         answer: Callable[[BlockAvailable | BlockRefused], None],
         deliver: Callable[[Decision, list[Transaction]], None],
     ) -> None:
-        self._parameters = parameters
+        self._limits = limits
         self._chain = chain
         self._door = door
         self._network = network
@@ -181,7 +181,7 @@ class Delivery:
                 raise Invalid(Reason.DUPLICATE, "it lists a transaction that is already decided")
         transactions = self.bodies(block)
         assert transactions is not None, "a body that was here and is not decided is gone"
-        validity.check_body(block, transactions, self._parameters)
+        validity.check_body(block, transactions, self._limits.at(block.height))
 
     def _ask(self, search: _Search) -> None:
         if search.block.digest not in self._searches or not search.missing:

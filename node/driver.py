@@ -20,7 +20,7 @@ from node.chain import Chain
 from node.delivery import Delivery
 from node.gossip import Gossip
 from node.guard import AmnesiaGuard
-from node.history import ValidatorHistory
+from node.history import ParameterHistory, ValidatorHistory
 from node.journal import Journal
 from node.offences import BARRED_SECONDS, OFFENCES, Offences
 from node.pool import Pool
@@ -75,6 +75,8 @@ class Parts:
     execution: Execution
     listener: Listener
     pace: Pace
+    limits: ParameterHistory | None = None
+    """The parameters by height; None for those of genesis, until a vote changes them."""
 
 
 class Driver:
@@ -94,10 +96,11 @@ class Driver:
         self.bad_signature_count = 0
         self._offences = Offences()
         self.timers = Timers(parts.clock)
+        self.limits = parts.limits or ParameterHistory(parts.parameters)
         self.pressure = Pressure(parts.clock, self.depth)
         self.door = Door(
             parts.chain_id,
-            parts.parameters,
+            self.limits,
             parts.chain,
             parts.pool,
             self._verify,
@@ -106,7 +109,7 @@ class Driver:
         )
         self.door.keep(parts.kept_bodies)
         self.delivery = Delivery(
-            parts.parameters, parts.chain, self.door, parts.network, self.timers, self._replica.step, self._deliver
+            self.limits, parts.chain, self.door, parts.network, self.timers, self._replica.step, self._deliver
         )
         self.recorder = Recorder(
             parts.journal, parts.signer, parts.chain, parts.validators, self.timers, self.delivery.bodies
@@ -118,7 +121,7 @@ class Driver:
         self._server = Server(parts.chain, self.door, parts.network, parts.clock)
         self.proposer = Proposer(
             parts.chain_id,
-            parts.parameters,
+            self.limits,
             parts.pace,
             parts.pool,
             parts.clock,
@@ -288,6 +291,7 @@ class Driver:
         outcome = event.outcome
         self._agenda.executed(block.header.timestamp_ms, event.next_due_ms)
         self._parts.quota.executed(event.quota, event.payer_banks)
+        self.limits.executed(event.height, event.parameters)
         self._chain.put_outcome(event.height, outcome)
         self._parts.validators.executed(event.height, outcome.validators)
         checkpoint = Checkpoint(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 from contracts.executor import Executor
-from contracts.kernel import members
+from contracts.kernel import members, parameters
 from contracts.reads import Reads
 from node.chain import Outcome
 from node.execution_frames import Opened
@@ -89,7 +89,9 @@ class InlineExecution:
 def opened_of(executor: Executor) -> Opened:
     """Where an executor's world stands."""
     world = executor.world
-    return Opened(world.height, world.block_digest, world.root, executor.next_due_ms(), executor.quota()[0])
+    overlay = executor.overlay()
+    known = ((0, parameters.in_force(overlay)), *parameters.ahead(overlay))
+    return Opened(world.height, world.block_digest, world.root, executor.next_due_ms(), executor.quota()[0], known)
 
 
 def run_block(executor: Executor, block: Block, transactions: Sequence[Transaction]) -> Executed:
@@ -109,6 +111,7 @@ def run_block(executor: Executor, block: Block, transactions: Sequence[Transacti
             result.next_due_ms,
             result.quota,
             result.payer_banks,
+            parameters.ahead(executor.overlay()),
             members.changed_height(executor.overlay(), result.height),
         )
     reads, height = Reads(executor), block.height
@@ -124,7 +127,14 @@ def run_block(executor: Executor, block: Block, transactions: Sequence[Transacti
     # Of the newest state, which is at that height or ahead of it: what is said for the last of them holds.
     next_due_ms, (quota, payer_banks) = executor.next_due_ms(), executor.quota(transactions)
     run_codes = tuple(codes[: noted.runs])
-    members_height = members.changed_height(executor.overlay(), executor.world.height)
     return Executed(
-        height, outcome, tuple(codes[noted.runs :]), run_codes, next_due_ms, quota, payer_banks, members_height
+        height,
+        outcome,
+        tuple(codes[noted.runs :]),
+        run_codes,
+        next_due_ms,
+        quota,
+        payer_banks,
+        parameters.ahead(executor.overlay()),
+        members.changed_height(executor.overlay(), executor.world.height),
     )

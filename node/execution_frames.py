@@ -14,6 +14,7 @@ from contracts.genesis_state import GenesisState
 from state import codec
 from state.codec import Value
 from state.errors import Invalid, Reason
+from state.parameters import ChainParameters
 
 FRAME_BYTES_MAX = 16 * 1024 * 1024
 """Largest frame, bytes: a full block with its bodies, or a page of answers, several times over."""
@@ -60,6 +61,8 @@ class Opened:
     """When the first scheduled call is to run; None if none is pending."""
     quota: int = 0
     """Fuel that one member's customers have in a block; 0 for no bound."""
+    parameters: tuple[tuple[int, ChainParameters], ...] = ()
+    """First height and parameters: those in force, and those of later heights where they differ."""
 
 
 def frame(sequence: int, second: str | int, payload: Value) -> bytes:

@@ -1,13 +1,37 @@
-"""Validator sets by height, as execution has given them.
+"""Validator sets and parameters by height, as execution has given them.
 
-V(h) is known when height h − L has been executed; genesis stands in for the first L heights.
+Both are known of height h when height h − L has been executed; genesis stands in for the first L heights.
 """
 
+from contracts.kernel.parameters import Known
 from node.chain import Chain
+from state.parameters import ChainParameters
 from state.validators import ValidatorSet
 
 SETS_CACHED_MAX = 64
 """Sets kept in memory; older ones are read from the chain."""
+
+
+class ParameterHistory:
+    """The chain's parameters by height: those of genesis until a vote has changed them."""
+
+    def __init__(self, genesis: ChainParameters, known: Known = ()) -> None:
+        """:param known: as the state has them, the first those in force."""
+        self._known: dict[int, ChainParameters] = {0: genesis} | dict(known)
+
+    def executed(self, height: int, ahead: Known) -> None:
+        """What executing ``height`` has given for later ones."""
+        if ahead or len(self._known) > 1:
+            self._known |= dict(ahead)
+            begun = max((first for first in self._known if first <= height), default=0)
+            self._known = {first: known for first, known in self._known.items() if first >= begun}
+
+    def at(self, height: int) -> ChainParameters:
+        """Those of a height for which they are known: up to L above the last executed one."""
+        known = self._known
+        if len(known) == 1:
+            return next(iter(known.values()))
+        return known[max((first for first in known if first <= height), default=min(known))]
 
 
 class ValidatorHistory:

@@ -28,7 +28,7 @@ from node.execution_frames import Place
 from node.execution_process import ProcessExecution
 from node.expiries import CHECK_SECONDS, Expiries, log_to
 from node.following import Following
-from node.history import ValidatorHistory
+from node.history import ParameterHistory, ValidatorHistory
 from node.inbox import Inbox
 from node.intake import NodeIntake
 from node.membership import Membership, check_names
@@ -155,6 +155,7 @@ class Node:
                 execution=self.execution,
                 listener=self.notices,
                 pace=Pace(settings.node.pace_ms, settings.node.heartbeat_ms),
+                limits=self.limits,
             )
         )
         if len(recovered.certificates) > JOURNAL_HEIGHTS_MAX:  # Short lives in a row would add theirs up.
@@ -199,7 +200,9 @@ class Node:
 
         :raises Corrupt: they contradict each other.
         """
-        next_due_ms, quota = self.execution.opened.next_due_ms, Quota(self.execution.opened.quota)
+        opened = self.execution.opened
+        next_due_ms, quota = opened.next_due_ms, Quota(opened.quota)
+        self.limits = ParameterHistory(self._opening.genesis.parameters, opened.parameters)
         replaying = start.replay(self.chain, recovered, self.history, self.execution.opened.height)
         try:
             block, transactions = next(replaying)
@@ -208,6 +211,7 @@ class Node:
                 executed = await self.execution.replay(block, transactions)
                 outcome, next_due_ms = executed.outcome, executed.next_due_ms
                 quota.executed(executed.quota, executed.payer_banks)
+                self.limits.executed(block.height, executed.parameters)
                 if noted is not None and noted != outcome:
                     raise Corrupt(
                         f"Executing block {block.height} again gives another state than it gave before. Delete "

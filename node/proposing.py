@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 from consensus.events import ProposalReady, ProposalWanted
 from node.agenda import Agenda
+from node.history import ParameterHistory
 from node.pool import Pool
 from node.quota import Quota
 from node.seams import Clock
 from node.timers import Timers
 from state.block import Block, make_block
-from state.parameters import ChainParameters
 
 PROPOSED_WHOLE = 256
 """A pool of so many is proposed whole, of a longer one the older half: others may still be verifying the newest."""
@@ -43,7 +43,7 @@ class Proposer:
     def __init__(
         self,
         chain_id: bytes,
-        parameters: ChainParameters,
+        limits: ParameterHistory,
         pace: Pace,
         pool: Pool,
         clock: Clock,
@@ -55,7 +55,7 @@ class Proposer:
     ) -> None:
         """:param is_settled: whether every decided block is in the chain, so that the pool holds nothing decided."""
         self._chain_id = chain_id
-        self._parameters = parameters
+        self._limits = limits
         self._pace = pace
         self._pool = pool
         self._clock = clock
@@ -108,7 +108,7 @@ class Proposer:
 
     def _make(self, wanted: ProposalWanted) -> Block:
         timestamp_ms = max(self._clock.now_ms(), wanted.parent_timestamp_ms + 1)
-        parameters = self._parameters
+        parameters = self._limits.at(wanted.height)
         taken = self._pool.take(
             timestamp_ms,
             parameters.transaction_window_ms,

@@ -15,6 +15,7 @@ from node.chain import Outcome
 from state.block import Block
 from state.errors import Corrupt, Invalid
 from state.fact import fact
+from state.parameters import ChainParameters
 from state.transaction import Transaction
 
 # ------------------------------------------------------------------------------------------- into the inbox
@@ -101,6 +102,8 @@ class Executed:
     """Fuel that one member's customers have in a block; 0 for no bound."""
     payer_banks: tuple[tuple[str, str], ...] = ()
     """While there is a quota: who paid the fuel of the block's transactions, and whose customer that is."""
+    parameters: tuple[tuple[int, ChainParameters], ...] = ()
+    """First height and parameters, where those of later heights differ."""
     members_height: int = 0
     """Newest height at which a member's row, or the set in force, has changed: the roster is another since then."""
 

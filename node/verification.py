@@ -22,11 +22,13 @@ from pathlib import Path
 from typing import NoReturn
 
 from contracts.executor import BlockResult, Executor
+from contracts.kernel import parameters
 from contracts.reads import Reads
 from genesis.birth import state_at_birth
 from genesis.document import Genesis
 from node.ceremony import read_genesis
 from node.chain import Chain
+from node.history import ParameterHistory
 from node.home import Home
 from p2p.bulk import DecidedBlock
 from state import transaction, validity
@@ -107,6 +109,7 @@ class _Replay:
         self._chain = chain
         self._executor = executor
         self._sets: dict[int, ValidatorSet] = {}
+        self._limits = ParameterHistory(genesis.parameters)
         self._parent = (NO_DIGEST, genesis.time_ms)
         self._executed: dict[bytes, int] = {}
         """Ids and until when they are valid: what is past that is in no later block anyway."""
@@ -171,6 +174,7 @@ class _Replay:
             self._check_commit(height - 1, header.parent_certificate, parent)
         result = self._executor.execute(block, self._bodies(decided))
         self._sets[height + self._genesis.parameters.execution_lag] = result.next_validators
+        self._limits.executed(height, parameters.ahead(self._executor.overlay()))
         self._sets.pop(height - 2, None)
         self._parent = (block.digest, header.timestamp_ms)
         if height % FORGET_BLOCKS == 0:
@@ -184,7 +188,7 @@ class _Replay:
         height = decided.block.height
         try:
             bodies = [transaction.decode(encoded) for encoded in decided.transactions]
-            validity.check_body(decided.block, bodies, self._genesis.parameters)
+            validity.check_body(decided.block, bodies, self._limits.at(decided.block.height))
         except Invalid as refusal:
             _differs(height, str(refusal))
         for body in bodies:

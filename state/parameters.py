@@ -1,11 +1,31 @@
 """The chain's parameters: set at genesis, the same at every node, never in a configuration file."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from typing import Final
 
 from state import codec
 from state.codec import Value
 from state.errors import Invalid, Reason
+
+BLOCK_TRANSACTIONS_CEILING = 4_000
+"""Most that a block may ever list, whatever the members vote: what one message of agreement carries."""
+
+VOTED: Final[Mapping[str, tuple[int, int]]] = {
+    "transaction_window_ms": (60_000, 86_400_000),
+    "block_transactions_max": (1, BLOCK_TRANSACTIONS_CEILING),
+    "block_bytes_max": (131_072, 4_000_000),
+    "block_fuel_max": (10_000_000, 20_000_000_000),
+    "transaction_fuel_max": (10_000_000, 1_000_000_000),
+    "schedule_calls_max": (1, 4_096),
+    "schedule_fuel_max": (10_000_000, 5_000_000_000),
+    "identity_level_min": (0, 9),
+    "order_approvals": (1, 16),
+    "recovery_delay_ms": (0, 90 * 86_400_000),
+}
+"""What the members can change, and between which bounds: each leaves a chain that works, and on which members can
+vote again. The rest is the network's from its birth: addresses, the execution lag, and the bound that clocks keep."""
 
 MAY_BE_ZERO = ("identity_level_min", "recovery_delay_ms")
 """Parameters for which 0 means none."""

@@ -5,6 +5,7 @@ is the canonical encoding of one list. In memory a value is a tuple (``…Row``)
 
     key                                  value
     parameters                           [[name, value], …]
+    parameters_ahead                     [[first height, [[name, value], …]], …]   ascending; absent without any
     chain                                [chain id]
     validators                           [[first height, [[member, vote key], …]], …]   ascending, in force or ahead
     members                              [height of the last change, [member id, …]]   ascending, former ones too
@@ -190,6 +191,7 @@ ASSET_UNDER_ORDER, LIMITED, JURISDICTIONS, HAS_TERMS = 1, 2, 4, 8
 
 ACCOUNT_PREFIX, BALANCE_PREFIX = b"account/", b"balance/"
 PARAMETERS = b"parameters"
+PARAMETERS_AHEAD = b"parameters_ahead"
 MEMBERS = b"members"
 CHAIN = b"chain"
 TARIFF = b"tariff"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from contracts.kernel import deployments, entrants, fees, membership, pauses
+from contracts.kernel import deployments, entrants, fees, membership, parameters, pauses
 from contracts.kernel.codes import refuse
 from contracts.kernel.currencies import DECIMALS
 from contracts.kernel.parameters import parameter
@@ -92,6 +92,7 @@ SUBJECTS: Final[Mapping[str, Subject]] = {
     "fee": Subject(("currency",), ("base", "per_million"), _check_fee, _set_fee),
     "quota": Subject((), ("fuel",), _check_quota, _set_quota),
     "resume": Subject(("contract",), (), _check_resume, _resume),
+    "parameter": Subject(("parameter",), ("value",), _each(parameters.check_change), _each(parameters.change)),
     "pause": Subject(("contract",), (), _each(pauses.check_pause), _each(pauses.order_pause)),
     "deploy": Subject(
         ("contract",), (), _each(deployments.check_deployment), _each(deployments.deploy), "source"

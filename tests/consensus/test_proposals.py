@@ -47,8 +47,8 @@ BROKEN: list[tuple[str, Block, str]] = [
     ),
     (
         "too many transactions",
-        changed(SECOND, entries=tuple(entry(str(index)) for index in range(2_001))),
-        "too_large: 2001 transactions in one block",
+        changed(SECOND, entries=tuple(entry(str(index)) for index in range(4_001))),
+        "too_large: 4001 transactions in one block",
     ),
     ("no certificate", changed(SECOND, parent_certificate=None), "bad_block: the parent's certificate is missing"),
     (

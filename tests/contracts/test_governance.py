@@ -7,10 +7,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from contracts.genesis_state import GenesisMember, GenesisState
-from contracts.kernel import fees, freezes, layout, ledger, pauses, subjects, votes
+from contracts.kernel import fees, freezes, layout, ledger, parameters, pauses, subjects, votes
 from contracts.kernel.layout import TariffRow
 from contracts.records import decode_row
 from state.codec import INT_MAX, Value
+from state.parameters import VOTED, ChainParameters
 from state.policy import Policy
 from state.receipt import Receipt
 from state.transaction import Transaction
@@ -595,3 +596,71 @@ def test_planted_bugs_are_caught(planted: str, monkeypatch: pytest.MonkeyPatch) 
 
     with pytest.raises((AssertionError, ExceptionGroup)):
         run()
+
+
+# ---------------------------------------------------------------------------------------------------- parameters
+
+
+def test_a_parameter_is_in_force_eight_heights_later(four: Chain) -> None:
+    name = motion(four, "parameter", ["schedule_calls_max"], [7])
+    assert vote(four, name, "baltic") == vote(four, name, "bank_0") == "ok"
+    decided_height = four.executor.world.height
+    lag = PARAMETERS.execution_lag
+    overlay = four.executor.overlay()
+    changed = replace(PARAMETERS, schedule_calls_max=7)
+    assert parameters.ahead(overlay) == ((decided_height + lag, changed),)
+    other = motion(four, "parameter", ["block_fuel_max"], [150_000_000])
+    assert vote(four, other, "baltic") == vote(four, other, "bank_0") == "ok"
+    second_height = four.executor.world.height
+    while four.executor.world.height < decided_height + lag - 1:
+        four.block()
+    assert parameters.in_force(four.executor.overlay()) == PARAMETERS
+    four.block()
+    assert parameters.in_force(four.executor.overlay()) == changed
+    assert parameters.ahead(four.executor.overlay()) == (
+        (second_height + lag, replace(changed, block_fuel_max=150_000_000)),
+    )
+    while four.executor.world.height < second_height + lag:
+        four.block()
+    assert parameters.ahead(four.executor.overlay()) == ()
+    assert four.executor.overlay().get(layout.PARAMETERS_AHEAD) is None
+    assert parameters.in_force(four.executor.overlay()).block_fuel_max == 150_000_000
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "code"),
+    [
+        ("execution_lag", 9, "bad_motion"),
+        ("clock_bound_ms", 1, "bad_motion"),
+        ("address_prefix", 1, "bad_motion"),
+        ("nothing", 1, "bad_motion"),
+        ("order_approvals", 0, "bad_motion"),
+        ("order_approvals", 17, "bad_motion"),
+        ("order_approvals", 2, "ok"),
+        ("recovery_delay_ms", 0, "ok"),
+        ("identity_level_min", 10, "bad_motion"),
+        ("block_transactions_max", 0, "bad_motion"),
+        ("block_transactions_max", 4_001, "bad_motion"),
+        ("block_fuel_max", 50_000_000, "bad_motion"),
+        ("transaction_fuel_max", 1_000_000_001, "bad_motion"),
+        ("transaction_fuel_max", 10_000_000, "ok"),
+    ],
+)
+def test_which_parameters_can_be_voted(chain: Chain, name: str, value: int, code: str) -> None:
+    call: GovernedCall = ("governance", "propose", ["parameter", [name], [value], chain.time_ms + HOUR_MS])
+    assert chain.send("alpine", call) == code
+
+
+def test_the_quota_lets_the_largest_transaction_through_whatever_is_voted(chain: Chain) -> None:
+    decide(chain, "quota", [], [PARAMETERS.transaction_fuel_max])
+    call: GovernedCall = (
+        "governance", "propose", ["parameter", ["transaction_fuel_max"], [PARAMETERS.transaction_fuel_max + 1],
+                                  chain.time_ms + HOUR_MS],
+    )  # fmt: skip
+    assert chain.send("alpine", call) == "bad_motion"
+
+
+def test_every_bound_that_can_be_voted_makes_a_chain_that_a_document_can_found() -> None:
+    for name, bounds in VOTED.items():
+        for value in bounds:
+            assert ChainParameters.from_document({name: value}) == replace(ChainParameters(), **{name: value})

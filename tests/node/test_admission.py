@@ -8,6 +8,7 @@ import pytest
 from node import admission
 from node.admission import Admitted, Door
 from node.chain import Chain
+from node.history import ParameterHistory
 from node.pool import OVERHEAD_BYTES, Pool, PoolLimits
 from node.pressure import Level
 from scripts.simulation import birth
@@ -28,7 +29,13 @@ class Entrance:
         self.admitted: list[Admitted] = []
         self.level = Level.CALM
         self.door = Door(
-            CHAIN_ID, PARAMETERS, self.chain, self.pool, self._verify, self.admitted.append, lambda: self.level
+            CHAIN_ID,
+            ParameterHistory(PARAMETERS),
+            self.chain,
+            self.pool,
+            self._verify,
+            self.admitted.append,
+            lambda: self.level,
         )
 
     def verify_all(self) -> None:

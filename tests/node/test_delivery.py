@@ -8,6 +8,7 @@ from consensus.events import BlockAvailable, BlockRefused, Decision, Validation
 from consensus.rotation import first_rotation
 from node.admission import Door
 from node.delivery import ASK_AGAIN_MS, PATIENCE_MS, Delivery
+from node.history import ParameterHistory
 from node.pool import Pool
 from node.timers import Timers
 from p2p import bulk
@@ -47,14 +48,20 @@ class Desk:
         self.delivered: list[tuple[int, list[Transaction]]] = []
         self.door = Door(
             CHAIN_ID,
-            PARAMETERS,
+            ParameterHistory(PARAMETERS),
             self.chain,
             self.pool,
             lambda items, then: then([item.has_valid_signatures() for item in items]),
             lambda _: self.delivery.advance(),
         )
         self.delivery = Delivery(
-            PARAMETERS, self.chain, self.door, self.wire, self.timers, self.answers.append, self._deliver
+            ParameterHistory(PARAMETERS),
+            self.chain,
+            self.door,
+            self.wire,
+            self.timers,
+            self.answers.append,
+            self._deliver,
         )
 
     def arrive(self, *transactions: Transaction) -> None:

@@ -263,7 +263,7 @@ NO_ANSWER = "The execution process sent what is no answer to what was asked"
         (HEADER.pack(1) + b"\xc1", f"{NO_ANSWER} (malformed: not msgpack)."),
         (frame(99, 0, None), f"{NO_ANSWER} (malformed: an answer out of turn)."),
         (frame(1, 3, None), f"{NO_ANSWER} (malformed: a reply of no known status)."),
-        (frame(1, 0, [1, 2]), f"{NO_ANSWER} (malformed: Executed has 8 fields)."),
+        (frame(1, 0, [1, 2]), f"{NO_ANSWER} (malformed: Executed has 9 fields)."),
         (frame(1, 1, ["unheard of", ""]), f"{NO_ANSWER} (malformed: a refusal for no known reason)."),
         (frame(1, 1, ["unknown", "x"]), f"{NO_ANSWER} (malformed: a decided block was refused: unknown: x)."),
         (frame(1, 2, "disk full"), "disk full"),

@@ -1,9 +1,12 @@
 """Validator sets by height."""
 
+from dataclasses import replace
+
 import pytest
 
-from node.history import SETS_CACHED_MAX, ValidatorHistory
+from node.history import SETS_CACHED_MAX, ParameterHistory, ValidatorHistory
 from scripts.simulation import birth
+from state.parameters import ChainParameters
 from state.validators import ValidatorSet
 from tests.node.bench import BANKS, LAG, empty_chain, grow, outcome
 
@@ -43,3 +46,16 @@ def test_few_sets_are_kept_in_memory() -> None:
 def test_asking_for_a_set_that_is_not_known_is_a_bug() -> None:
     with pytest.raises(AssertionError, match=r"^V\(9\) is not known yet$"):
         ValidatorHistory(BANKS, LAG, empty_chain()).at(9)
+
+
+def test_parameters_by_height() -> None:
+    genesis = ChainParameters()
+    one, other = replace(genesis, order_approvals=2), replace(genesis, order_approvals=3)
+    known = ParameterHistory(genesis, ((0, genesis), (12, one)))
+    assert [known.at(height).order_approvals for height in (1, 11, 12, 99)] == [1, 1, 2, 2]
+    known.executed(5, ((12, one), (13, other)))
+    assert [known.at(height).order_approvals for height in (6, 11, 12, 13)] == [1, 1, 2, 3]
+    known.executed(12, ((13, other),))
+    known.executed(13, ())
+    assert known.at(14) == other
+    assert known.at(1) == other  # Who asks for so old a height has forgotten it.

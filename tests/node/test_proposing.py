@@ -7,6 +7,7 @@ import pytest
 from consensus.events import ProposalReady, ProposalWanted
 from node import proposing
 from node.agenda import Agenda
+from node.history import ParameterHistory
 from node.pool import Pool
 from node.proposing import BUSY_PACE_MS, LOADED_PACE_MS, Pace, Proposer
 from node.quota import Quota
@@ -45,7 +46,7 @@ class Turn:
         self.quota = Quota()
         self.proposer = Proposer(
             CHAIN_ID,
-            PARAMETERS,
+            ParameterHistory(PARAMETERS),
             PACE,
             self.pool,
             self.clock,

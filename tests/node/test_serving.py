@@ -2,6 +2,7 @@
 
 from node import serving
 from node.admission import Door
+from node.history import ParameterHistory
 from node.pool import Pool
 from node.serving import ALLOWED_BYTES_MAX, ALLOWED_BYTES_PER_SECOND, LOOKUP_BYTES, REQUEST_BYTES, Server
 from p2p import bulk
@@ -16,7 +17,8 @@ class Counter:
         self.clock, self.wire, self.chain = ManualClock(), Wire(), empty_chain()
         self.paid = payments(3)
         grow(self.chain, [self.paid])
-        door = Door(CHAIN_ID, PARAMETERS, self.chain, Pool(), lambda items, then: None, lambda _: None)
+        limits = ParameterHistory(PARAMETERS)
+        door = Door(CHAIN_ID, limits, self.chain, Pool(), lambda items, then: None, lambda _: None)
         self.server = Server(self.chain, door, self.wire, self.clock)
 
 
