@@ -185,7 +185,8 @@ class Door:
                 if level is Level.BUSY or (level is Level.CROWDED and self._pool.holds(item.body.sender)):
                     raise Invalid(Reason.BUSY, "the network is busy with what was sent before; send again in a moment")
             except Invalid as error:
-                batch.offences += error.reason in OFFENCES
+                # Of a transaction that can be read, only its signatures are the peer's own doing: limits go by height.
+                batch.offences += identity is None and error.reason in OFFENCES
                 if token is not None:
                     batch.results.append(Result(identity, error))
                 continue
@@ -233,7 +234,6 @@ class Door:
 
         :raises Invalid: why its signatures are not worth checking.
         """
-        validity.check_transaction(item, self._chain_id, self._limits.at(self._chain.height + 1))
         if item.entry in self._verifying:
             raise Invalid(Reason.DUPLICATE, "the transaction is already being checked")
         if len(self._verifying) >= VERIFYING_MAX:
@@ -241,9 +241,11 @@ class Door:
         if item.entry in self._wanted:
             if item.entry in self._kept:
                 raise Invalid(Reason.DUPLICATE, "the transaction is already here")
-            return True
+            return True  # Whether its block may list it is judged with the block, by the limits of that height.
+        limits = self._limits.at(self._chain.height + 1)
+        validity.check_transaction(item, self._chain_id, limits)
         self._check_unknown(item)
-        validity.check_time(item, now_ms, self._limits.at(self._chain.height + 1))
+        validity.check_time(item, now_ms, limits)
         return False
 
     def _check_unknown(self, item: Transaction) -> None:

@@ -273,6 +273,10 @@ class Driver:
         encoded = [transaction.encoded for transaction in transactions]
         self._chain.append(block, decision.certificate, encoded, decision.rotation.encode())
         self._parts.pool.forget(block.transaction_ids())
+        if self.limits.at(block.height + 1) != self.limits.at(block.height):
+            # What waits and can't be listed any more would be work that no block ever does.
+            dropped = self._parts.pool.retain(self.limits.at(block.height + 1), block.header.timestamp_ms)
+            self._parts.listener.log(logging.WARNING, "the chain's parameters have changed", dropped=len(dropped))
         self._executing[block.height] = block
         self._parts.execution.execute(block, transactions)
         expired = self._parts.pool.expire(block.header.timestamp_ms)

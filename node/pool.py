@@ -12,7 +12,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from node.quota import Allowance
+from state.codec import INT_MAX
 from state.errors import Invalid, Reason
+from state.parameters import ChainParameters
 from state.transaction import Transaction
 
 OVERHEAD_BYTES = 1_024
@@ -91,6 +93,7 @@ class Pool:
         bytes_max: int,
         fuel_max: int,
         allowance: Allowance | None = None,
+        transaction_fuel_max: int = INT_MAX,
     ) -> list[Transaction]:
         """The transactions that a block of that time may list, oldest first. They stay in the pool.
 
@@ -103,7 +106,7 @@ class Pool:
             body = transaction.body
             if not timestamp_ms <= body.valid_until_ms <= timestamp_ms + window_ms:
                 continue
-            if len(transaction.encoded) > bytes_max or body.fuel_limit > fuel_max:
+            if len(transaction.encoded) > bytes_max or body.fuel_limit > min(fuel_max, transaction_fuel_max):
                 continue
             if allowance is not None and not allowance.takes(body):
                 continue
@@ -116,6 +119,17 @@ class Pool:
         """Drop what a block has taken."""
         for transaction_id in transaction_ids:
             self._remove(transaction_id)
+
+    def retain(self, parameters: ChainParameters, time_ms: int) -> list[bytes]:
+        """Drop what no block after one of that time may list under these parameters, as it is; the ids dropped."""
+        until_ms = time_ms + parameters.transaction_window_ms
+        dropped = [
+            item.id
+            for item in self._transactions.values()
+            if item.body.fuel_limit > parameters.transaction_fuel_max or item.body.valid_until_ms > until_ms
+        ]
+        self.forget(dropped)
+        return dropped
 
     def expire(self, time_ms: int) -> list[bytes]:
         """Drop what no block after ``time_ms`` may list; the ids dropped."""

@@ -116,6 +116,7 @@ class Proposer:
             parameters.block_bytes_max,
             parameters.block_fuel_max,
             self._quota.allowance(),
+            parameters.transaction_fuel_max,
         )
         return make_block(
             chain_id=self._chain_id,

@@ -1,11 +1,14 @@
 """The pool's bounds, order and expiry."""
 
+from dataclasses import replace
+
 import pytest
 
 from node import pool as pool_module
 from node.pool import OVERHEAD_BYTES, Pool, PoolLimits
 from state.errors import Invalid, Reason
 from state.keys import KeyPair
+from state.parameters import ChainParameters
 from state.transaction import Body, Call, Transaction, sign
 
 KEY = KeyPair.from_seed(bytes(32))
@@ -59,6 +62,8 @@ def test_refuses_a_second_copy() -> None:
         ({"count_max": 2}, 2),
         ({"fuel_max": 35}, 3),
         ({"bytes_max": 2 * (SIZE - OVERHEAD_BYTES)}, 2),
+        ({"transaction_fuel_max": 9}, 0),
+        ({"transaction_fuel_max": 10}, 5),
         ({"timestamp_ms": 1_001}, 0),
         ({"timestamp_ms": 1_000}, 5),
         ({"timestamp_ms": 1, "window_ms": 900}, 0),
@@ -69,6 +74,16 @@ def test_takes_what_a_block_may_list(limits: dict[str, int], expected: int) -> N
     for number in range(5):
         pool.add(make(number))
     assert len(take(pool, **limits)) == expected
+
+
+def test_what_voted_limits_leave_behind_goes() -> None:
+    pool = Pool()
+    items = [make(1, fuel_limit=11), make(2), make(3, valid_until_ms=1_501), make(4, valid_until_ms=1_500)]
+    for item in items:
+        pool.add(item)
+    parameters = replace(ChainParameters(), transaction_fuel_max=10, transaction_window_ms=1_000)
+    assert pool.retain(parameters, 500) == [items[0].id, items[2].id]
+    assert take(pool) == [items[1], items[3]]
 
 
 def test_a_sender_holds_its_share_at_most() -> None:
