@@ -206,6 +206,6 @@ def test_what_a_peer_passes_on_by_other_limits_is_no_offence() -> None:
     """The limits go by height, and peers are at other heights: an honest one is never barred for that."""
     entrance = Entrance()
     over = changed(fuel_limit=PARAMETERS.transaction_fuel_max + 1)
-    entrance.door.receive("alpha", [over.encoded, b"rubbish"], GENESIS_MS)
+    entrance.door.receive("alpha", [over.encoded, over.encoded[:-1]], GENESIS_MS)
     (admitted,) = entrance.admitted
     assert (admitted.peer, admitted.offences) == ("alpha", 1)
