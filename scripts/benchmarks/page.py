@@ -22,8 +22,8 @@ NAMES = {
     "finality_ms_at_half.p99": "finality at half of the full rate, p99, ms",
     "rate_of_accounts": "rate with 1,000,000 accounts ÷ with 1,000",
     "core_us_of_accounts": "processor time with 1,000,000 accounts ÷ with 1,000",
-    "own_memory_mb_of_accounts": "memory of a node with 1,000,000 accounts, MB",
-    "memory_mb_of_accounts": "the same with the tables that LevelDB has mapped, MB",
+    "memory_mb_of_accounts": "memory of a node with 1,000,000 accounts, MB",
+    "own_memory_mb_of_accounts": "the same without the tables that LevelDB has mapped, MB",
     "sync_by_peak": "a new node's rate ÷ the network's full rate",
     "start_seconds": "start on 100,000 blocks, seconds",
 }
