@@ -15,7 +15,10 @@ from node.cli_settings import Settings, columns, command, example, rows
 from node.cli_wallet import send_call, signing_options
 from node.key_requests import read_request
 from rpc.client import SyncClient
+from rpc.text import bytes_of
+from state import transaction
 from state.codec import INT_MAX, Value
+from state.digest import source_digest
 from state.errors import Invalid, Reason
 from state.transaction import Call
 
@@ -117,6 +120,35 @@ def show(settings: Settings, motion: str | None) -> None:
         ]
         lines += columns(("motion", "subject", "arguments", "votes"), body)
     settings.answer({"fee": fee, "quota": quota, "motions": motions}, lines)
+
+
+@gov.command(epilog=example("hansa gov read 65…7a.0"))
+@click.argument("motion")
+@command
+def read(settings: Settings, motion: str) -> None:
+    """The document that a motion is about: a contract's source, a member's file. Read it before you vote.
+
+    It comes from the transaction that moved it, and is compared with the digest in the motion.
+    """
+    with SyncClient([settings.node_url]) as client:
+        found = _motion(client, motion)
+        shown = client.tx_get(bytes_of("0x" + motion.partition(".")[0]))
+    known = SUBJECTS.get(found["subject"])
+    if known is None or not known.document or shown.transaction is None:
+        raise Invalid(Reason.UNKNOWN, f"the motion {motion} is about no document, or this node has not got it")
+    wanted = found["arguments"][known.document]
+    for call in transaction.decode(bytes_of(shown.transaction)).body.calls:
+        for document in _texts_of(call):
+            if "0x" + source_digest(document.encode()).hex() == wanted:
+                settings.answer({"motion": motion, known.document: document}, [document.rstrip("\n")])
+                return
+    raise Invalid(Reason.BAD_PROOF, f"no document in the transaction has the digest {wanted}: ask another node")
+
+
+def _texts_of(call: Call) -> list[str]:
+    """The texts of a call that moves something."""
+    listed = call.arguments[1] if call.method == "propose" and len(call.arguments) > 1 else None
+    return [text for text in listed if isinstance(text, str)] if isinstance(listed, list | tuple) else []
 
 
 def arguments_of(subject: str, values: Sequence[str]) -> tuple[list[Value], list[Value]]:

@@ -1,9 +1,8 @@
-"""Governance: what the members decide together: the fee, the quota, and whether a paused contract goes on.
+"""Governance: what the members decide together: who is one, contracts, parameters, fees, quotas and pauses.
 
 The sender of a motion or a vote is a validating member's own account. A motion passes when more than two thirds of
-the validating members agree, and takes effect with the last vote. A motion's texts and numbers, by subject:
-``fee`` [currency] [base, price of a million units of fuel]; ``quota`` [] [fuel a member's customers have in a block, 0
-for no bound]; ``resume`` [contract] [].
+the validating members agree. What can be moved, with which texts and numbers, is a table of the kernel's:
+docs/contracts/governance.md.
 """
 
 from hansa import action, ledger, query

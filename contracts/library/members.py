@@ -1,4 +1,4 @@
-"""Members: who is in the network, for wallets and contracts to ask. Members join at genesis."""
+"""Members: who is in the network, for wallets and contracts to ask. They join and leave by vote: ``governance``."""
 
 from hansa import Address, Asset, ledger, query
 

@@ -134,3 +134,22 @@ def test_the_next_keys_of_a_home(tmp_path: Path) -> None:
     observer = Home(tmp_path / "meridian")
     assert request_vote_key(observer, None).name == "vote.request.json"
     assert len(read_home(observer.path, {}).vote_keys) == 1
+
+
+def test_what_is_voted_on_can_be_read(directory: Path, hansa: Hansa) -> None:
+    hansa("devnet", "up", "--dir", str(directory), "--base-port", str(devnet.free_base_port(28_000, 5)))
+    desk = Bankers(directory, hansa)
+    source = directory / "counter.py"
+    source.write_text('"""Nothing yet."""\n\nfrom hansa import query\n\n\n@query\ndef one() -> int:\n    return 1\n')
+    moved = hansa("gov", "propose", "deploy", "counter", str(source), *desk.home("alpina"))
+    motion = moved["results"][0]
+    assert hansa("gov", "read", motion, *desk.home("alpina"))["source"] == source.read_text()
+    shown = hansa("gov", "show", motion, *desk.home("alpina"))
+    assert (shown["arguments"]["contract"], len(shown["arguments"]["source"])) == ("counter", 66)
+    desk.url = devnet.named(devnet.load(directory), "alpina").url
+    for bank in ("borealis", "corriente"):
+        hansa("gov", "vote", motion, "yes", *desk.home(bank), "--url", desk.url)
+    asked = hansa("wallet", "query", "counter", "one", *desk.home("alpina"))
+    assert asked["result"] == "1"
+    other = hansa("gov", "propose", "parameter", "order_approvals", "2", *desk.home("alpina"))["results"][0]
+    assert hansa("gov", "read", other, *desk.home("alpina"), code=1)["error"]["code"] == "unknown"
