@@ -9,15 +9,18 @@ import resource
 from p2p.peers import Limits
 from rpc.guard import CONNECTIONS_MAX
 from state.errors import Invalid, Reason
-from state.store import OPEN_FILES_MAX
 
 LINKS_PER_MEMBER = 2
+
+FILES_PER_DATABASE = 32
+"""Log, lock, manifest, and the tables that a merge reads and writes: those that stay open are mapped into memory, which
+takes no descriptor. Counted at 150 tables: 5 to 7."""
 
 NEWCOMERS = 16
 """Members that may join before the next start."""
 
 OTHERS = 64
-"""Journal, lock, log, pipes to the worker processes, the loop's own, a database's log and manifest."""
+"""Journal, lock, log, pipes to the worker processes, the loop's own."""
 
 CLIENTS_MIN = 16
 
@@ -29,7 +32,9 @@ def clients_max(allowed: int, members: int, databases: int) -> int:
     :raises Invalid: UNAVAILABLE, there would be too few of them.
     """
     links = LINKS_PER_MEMBER * (members + NEWCOMERS) + Limits().handshakes_max
-    own = databases * OPEN_FILES_MAX + links + OTHERS
+    own = databases * FILES_PER_DATABASE + links + OTHERS
+    if databases > 1:  # LevelDB maps a process's first thousand tables, then takes up to a fifth of its descriptors.
+        own += allowed // 5
     if allowed - own < CLIENTS_MIN:
         raise Invalid(
             Reason.UNAVAILABLE,

@@ -358,7 +358,7 @@ class Gate(RuleBasedStateMachine):
     @rule(data=st.data())
     def void(self, data: st.DataObject) -> None:
         for hold in self.pick(data):
-            if self.attempt(set(), holds.void, self.everybody(), hold):
+            if self.attempt(set(), holds.void, self.everybody(), hold) and self.model.holds[hold].is_open:
                 self.model.close(hold)
 
     @rule(data=st.data(), amount=amounts)

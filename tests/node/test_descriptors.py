@@ -14,16 +14,16 @@ from tests.node.running import ROOT
 
 def test_clients_get_what_is_over() -> None:
     assert clients_max(20_000, 5, 1) == CONNECTIONS_MAX
-    assert clients_max(1_024, 5, 1) == 1_024 - 256 - 2 * 21 - 256 - 64
-    assert clients_max(1_280, 100, 2) == clients_max(1_024, 100, 1) == 1_024 - 256 - 2 * 116 - 256 - 64
+    assert clients_max(1_024, 5, 1) == 1_024 - 32 - 2 * 21 - 256 - 64
+    assert clients_max(1_320, 100, 2) == clients_max(1_024, 100, 1) == 1_024 - 32 - 2 * 116 - 256 - 64
 
 
 def test_too_few_are_refused() -> None:
-    assert clients_max(634, 5, 1) == 16
+    assert clients_max(410, 5, 1) == 16
     with pytest.raises(Invalid) as refusal:
-        clients_max(633, 5, 1)
+        clients_max(409, 5, 1)
     assert refusal.value.detail == (
-        "only 633 open files are allowed, and this node needs 634: raise the hard limit (ulimit -Hn, or LimitNOFILE= "
+        "only 409 open files are allowed, and this node needs 410: raise the hard limit (ulimit -Hn, or LimitNOFILE= "
         "in the service's unit)"
     )
 

@@ -48,7 +48,7 @@ def refuse(made: Lie | Block) -> str:
     parent = Parent(FIRST.digest, FIRST.header.timestamp_ms, COMMITS, SET, {})
     try:
         Block.from_value(judged.to_value())
-        check_block(judged, parent, SET, SET.digest, birth.CHAIN_ID, birth.PARAMETERS, keys.verify)
+        check_block(judged, parent, SET, SET.digest, birth.CHAIN_ID, keys.verify)
         if judged.header.proposer != birth.vote_key("bank00").public:
             return "the proposer is not its primary"
         bound_ms = birth.PARAMETERS.clock_bound_ms
