@@ -210,7 +210,8 @@ class Door:
                 if item.entry in self._wanted:
                     self._kept[item.entry] = item
                 try:
-                    if item.entry in batch.wanted:
+                    if item.entry in batch.wanted:  # a liar's block may list what no block may: that is kept alone
+                        validity.check_transaction(item, self._chain_id, self._limits.at(self._chain.height + 1))
                         self._check_unknown(item)
                     elif self._was_decided_since(batch.height, item.id):
                         raise Invalid(Reason.DUPLICATE, "the transaction is already decided")

@@ -163,6 +163,18 @@ def test_a_wanted_body_with_a_wrong_signature_is_not_kept() -> None:
     assert entrance.door.kept_count == 0
 
 
+@pytest.mark.parametrize("what", ["another chain", "too much fuel"])
+def test_what_only_a_liar_lists_is_kept_for_its_block_and_never_pending(what: str) -> None:
+    """Were it pending, correct primaries would list it too, and every block of theirs be refused."""
+    (body,) = [case[1] for case in TURNED_AWAY if case[0] == what]
+    entrance = Entrance()
+    entrance.door.want([body.entry])
+    entrance.receive(body)
+    assert entrance.door.find(body.entry) == body
+    assert body.id not in entrance.pool
+    assert entrance.admitted.pop().fresh == []
+
+
 def test_a_body_is_kept_when_a_block_lists_it_and_the_pool_then_drops_it() -> None:
     entrance = Entrance()
     assert entrance.submit(GOOD) == [None]
