@@ -172,7 +172,7 @@ def test_what_only_a_liar_lists_is_kept_for_its_block_and_never_pending(what: st
     entrance.receive(body)
     assert entrance.door.find(body.entry) == body
     assert body.id not in entrance.pool
-    assert entrance.admitted.pop().fresh == []
+    assert entrance.admitted.pop().transactions == []
 
 
 def test_a_body_is_kept_when_a_block_lists_it_and_the_pool_then_drops_it() -> None:

@@ -6,6 +6,7 @@ of the catalogue (N, S). ``PLANTS`` names them all.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from consensus.stragglers import Stragglers
 from consensus.tally import Tally
 from consensus.view_state import Conditions, ViewState
 from contracts.executor import Executor
-from node import catchup, seams, start
+from node import admission, catchup, seams, start
 from node.admission import Door
 from node.delivery import Delivery
 from node.execution import run_block
@@ -651,6 +652,12 @@ def the_world_is_taken_as_durable(patch: pytest.MonkeyPatch) -> None:
 def a_refused_body_is_never_taken(patch: pytest.MonkeyPatch) -> None:
     """What local policy refused once stays away, also when a block lists it."""
     patch.setattr(Door, "want", lambda *_: None)
+
+
+def the_door_takes_what_no_block_may_list(patch: pytest.MonkeyPatch) -> None:
+    """What a liar lists and a correct node fetches is proposed by correct primaries, too."""
+    unchecked = SimpleNamespace(check_transaction=lambda *_: None, check_time=validity.check_time)
+    patch.setattr(admission, "validity", unchecked)
 
 
 PLANTS: tuple[Plant, ...] = tuple(

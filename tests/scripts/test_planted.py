@@ -72,6 +72,7 @@ FOUND = {
     "offences_of_one_count_for_all": (4, 4),
     "the_world_is_taken_as_durable": (1, 4),
     "a_refused_body_is_never_taken": (1, 4),
+    "the_door_takes_what_no_block_may_list": (38, 4),
 }
 """Bug → the first seed that shows it, and the number of validators."""
 
