@@ -18,7 +18,7 @@ from rpc.client import SyncClient
 from state.errors import Invalid
 
 Hansa = Callable[..., Any]
-SECONDS_MAX = 60.0
+SECONDS_MAX = 240.0
 FOUNDERS = ("alpina", "borealis", "corriente", "deltahaven")
 
 
@@ -55,7 +55,8 @@ class Bankers:
 
     def pay(self) -> int:
         """A block with a transaction in it, made now; its height."""
-        paid = self.hansa("wallet", "call", "accounts", "grant", '["payments"]', *self.home("alpina"))
+        call = ("accounts", "grant", '["payments"]', "--timeout", str(int(SECONDS_MAX)))
+        paid = self.hansa("wallet", "call", *call, *self.home("alpina"))
         return int(paid["height"])
 
     def validators(self, height: int) -> list[str]:
