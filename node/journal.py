@@ -9,6 +9,10 @@ A file is a segment: records one after another, each a mark, a kind, a length, a
 can tear the end of the last segment, and recovery drops that tail. A bad record with good ones behind it is no
 torn tail but a damaged disk, and refuses to open. ``compact`` starts a new segment from what is still needed and
 removes the old ones.
+
+A damaged last record would pass for a torn one, and a cut file for a shorter one. So a small file beside the segments,
+the mark, says how far the newest was durable. It is written after each fdatasync and never synced itself: a power
+failure may leave an older mark, which says less and nothing wrong.
 """
 
 import os
@@ -17,6 +21,7 @@ import zlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
@@ -28,6 +33,12 @@ RECORD_BYTES_MAX = 16 * 1024 * 1024
 _MARK = b"\xa7HJ1"
 _HEADER = struct.Struct(">4sBII")
 """Mark, kind (never 0: zeros after a mark would be a record), length of the payload, CRC-32 over kind and payload."""
+
+_MARK_FILE = "durable"
+_MARK_BODY = struct.Struct(">8sQQ")
+"""What it is, number of the newest segment, and how many bytes of it were durable; a SHA-256 follows."""
+_MARK_MAGIC = b"hansa j\x01"
+_MARK_BYTES = _MARK_BODY.size + 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +66,12 @@ class Journal(Protocol):
         """What the journal takes up, for deciding when to compact."""
 
 
+_DAMAGED = (
+    "A validator that forgets its votes can contradict them, so it signs nothing. Keep the damaged file, and bring "
+    "back a backup's journal by hansa restore --journal: the node then abstains until its old votes cannot matter."
+)
+
+
 def create(directory: Path) -> None:
     """Make the empty journal of a new node. A validator whose journal is missing refuses to start."""
     directory.mkdir(parents=True, mode=0o700)
@@ -73,14 +90,58 @@ def recover(directory: Path) -> list[Record]:
             "could contradict an earlier vote. Restore the directory as it last was on this host. If it is lost, "
             "keep this validator stopped until the members have replaced its vote key."
         )
+    marked = read_mark(directory)
+    if marked is not None and marked[0] > _number(segments[-1]):
+        raise Corrupt(f"{_segment_path(directory, marked[0])} is missing. {_DAMAGED}")
     records: list[Record] = []
     for path in segments:
         data = path.read_bytes()
         found, end = read_segment(data, str(path), is_newest=path == segments[-1])
+        if marked is not None and marked[0] == _number(path) and end < marked[1]:
+            raise Corrupt(f"{path} is damaged at byte {end}: {marked[1]} bytes of it were durable. {_DAMAGED}")
         if end < len(data):
             os.truncate(path, end)
         records.extend(found)
     return records
+
+
+def read_mark(directory: Path) -> tuple[int, int] | None:
+    """Number of the newest segment and how much of it was durable at least; None where that is not known: the mark is
+    younger than the journal, or damaged, and what the journal itself says of its end has to do."""
+    try:
+        content = (directory / _MARK_FILE).read_bytes()
+    except FileNotFoundError:
+        return None
+    body = content[: _MARK_BODY.size]
+    if len(content) != _MARK_BYTES or sha256(body).digest() != content[_MARK_BODY.size :]:
+        return None
+    magic, number, size = _MARK_BODY.unpack(body)
+    return (number, size) if magic == _MARK_MAGIC else None
+
+
+def newest_size(directory: Path) -> tuple[Path, int]:
+    """The newest segment and its size. :raises Corrupt: there is none."""
+    segments = _segments(directory)
+    if not segments:
+        raise Corrupt(f"the journal in {directory} is missing. {_DAMAGED}")
+    return segments[-1], segments[-1].stat().st_size
+
+
+def check_span(path: Path, at: int, bytes_max: int) -> int:
+    """Verify durable records of a segment that is being written, from ``at`` on; where the next one begins.
+
+    :raises Corrupt: there is none at ``at``, or it is damaged. :raises OSError: the file is gone, or can't be read.
+    """
+    with path.open("rb") as file:
+        file.seek(at)
+        data = file.read(bytes_max)
+        head = data[: _HEADER.size]
+        if len(head) == _HEADER.size and (length := _HEADER.unpack(head)[2]) + _HEADER.size > len(data):
+            data += file.read(min(length, RECORD_BYTES_MAX) + _HEADER.size - len(data))
+    records, end = _parse(data)
+    if not records:
+        raise Corrupt(f"{path} is damaged at byte {at}. {_DAMAGED}")
+    return at + end
 
 
 def read_segment(data: bytes, name: str, *, is_newest: bool) -> tuple[list[Record], int]:
@@ -91,8 +152,7 @@ def read_segment(data: bytes, name: str, *, is_newest: bool) -> tuple[list[Recor
     records, end = _parse(data)
     if end < len(data) and (not is_newest or _has_record_after(data, end)):
         raise Corrupt(
-            f"{name} is damaged at byte {end}. Move the node's data directory aside, keep the keys, and let a "
-            "person decide: a validator that forgets its votes can contradict them."
+            f"{name} is damaged at byte {end}. {_DAMAGED}"
         )
     return records, end
 
@@ -119,14 +179,26 @@ class FileJournal:
         self._synced = synced
         self._failed = failed
         self._number = _number(segments[-1])
-        self._file = os.open(segments[-1], os.O_WRONLY | os.O_APPEND)
         self._size_bytes = sum(path.stat().st_size for path in segments)
         self._buffer: list[bytes] = []
+        try:
+            self._file = os.open(segments[-1], os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+            self._mark = os.open(directory / _MARK_FILE, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            os.fdatasync(self._file)
+            self._durable_bytes = segments[-1].stat().st_size
+            self._set_mark()
+        except OSError as error:
+            raise _failure(directory, error) from error
 
     @property
     def size_bytes(self) -> int:
         """Bytes of all segments, the unwritten buffer included."""
         return self._size_bytes
+
+    @property
+    def durable(self) -> tuple[Path, int]:
+        """The segment that is being written, and how much of it is durable."""
+        return _segment_path(self._directory, self._number), self._durable_bytes
 
     def append(self, record: Record) -> None:
         """See ``Journal.append``. Records are written together at the next ``sync``."""
@@ -147,13 +219,14 @@ class FileJournal:
             self._executor.submit(os.fdatasync, self._file).result()
             path = _write_segment(self._directory, number, records)
             os.close(self._file)
-            self._file = os.open(path, os.O_WRONLY | os.O_APPEND)
+            self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+            self._number, self._size_bytes = number, path.stat().st_size
+            self._durable_bytes = self._size_bytes
+            self._set_mark()
             for segment in old:
                 segment.unlink()
         except OSError as error:
             raise _failure(self._directory, error) from error
-        self._number = number
-        self._size_bytes = path.stat().st_size
 
     def close(self) -> None:
         """Write and sync what is left, then close."""
@@ -161,7 +234,10 @@ class FileJournal:
         try:
             _write(self._file, buffer)
             os.fdatasync(self._file)
+            self._durable_bytes += len(buffer)
+            self._set_mark()
             os.close(self._file)
+            os.close(self._mark)
         except OSError as error:
             raise _failure(self._directory, error) from error
 
@@ -169,10 +245,22 @@ class FileJournal:
         try:
             _write(file, buffer)
             os.fdatasync(file)
+            self._durable_bytes += len(buffer)
+            self._set_mark()
         except OSError as error:
             self._failed(_failure(self._directory, error))
         else:
             self._synced(token)
+
+    def _set_mark(self) -> None:
+        """Say how far the newest segment is durable: after it is, and not durably, so that it costs a microsecond."""
+        os.pwrite(self._mark, mark_of(self._number, self._durable_bytes), 0)
+
+
+def mark_of(number: int, durable_bytes: int) -> bytes:
+    """Contents of the mark."""
+    body = _MARK_BODY.pack(_MARK_MAGIC, number, durable_bytes)
+    return body + sha256(body).digest()
 
 
 def _failure(directory: Path, error: OSError) -> StorageFailure:
@@ -227,7 +315,7 @@ def _has_record_after(data: bytes, at: int) -> bool:
 
 def _write_segment(directory: Path, number: int, records: Iterable[Record]) -> Path:
     """A new durable segment; it appears under its name only when it is whole."""
-    path = directory / f"{number:08d}.journal"
+    path = _segment_path(directory, number)
     temporary = path.with_suffix(".new")
     file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
@@ -246,6 +334,10 @@ def _write_segment(directory: Path, number: int, records: Iterable[Record]) -> P
 
 def _segments(directory: Path) -> list[Path]:
     return sorted(directory.glob("*.journal")) if directory.is_dir() else []
+
+
+def _segment_path(directory: Path, number: int) -> Path:
+    return directory / f"{number:08d}.journal"
 
 
 def _number(path: Path) -> int:

@@ -31,6 +31,9 @@ class KeyValue(Protocol):
     ) -> Iterator[tuple[bytes, bytes]]:
         """The rows with start ≤ key < stop one by one, as they were when the scan began."""
 
+    def scrub(self, start: bytes, bytes_max: int) -> tuple[bytes | None, int]:
+        """Verify rows from ``start`` on, so many bytes; where to go on (None: the end), and how many bytes it were."""
+
     def write(self, changes: Mapping[bytes, bytes | None], *, sync: bool) -> None:
         """Write all changes or none (None deletes). With ``sync`` they and all earlier ones are durable after."""
 

@@ -57,6 +57,15 @@ class MemoryDatabase:
         found = self.rows(start, stop)
         return reversed(found) if reverse else iter(found)
 
+    def scrub(self, start: bytes, bytes_max: int) -> tuple[bytes | None, int]:
+        """See ``KeyValue``."""
+        size = 0
+        for key, row in self.rows(start, None):
+            if size >= bytes_max:
+                return key, size
+            size += len(key) + len(row)
+        return None, size
+
     def write(self, changes: Mapping[bytes, bytes | None], *, sync: bool) -> None:
         """Write all changes (None deletes). With ``sync`` a crash takes neither these nor any before."""
         assert not self._closed, "the database is closed"

@@ -13,6 +13,7 @@ from node.journal import FileJournal, Record
 from state.errors import Corrupt, StorageFailure
 
 RECORDS = [Record(1, b"first"), Record(2, b""), Record(3, b"third" * 1000)]
+LAST_AT = sum(len(journal.encode(record)) for record in RECORDS[:2])
 
 
 class Sink:
@@ -65,6 +66,7 @@ def test_gives_back_what_was_synced_in_order(directory: Path, executor: ThreadPo
 @pytest.mark.parametrize("cut_bytes", [1, 12, 13, 5000, 5013])
 def test_a_torn_tail_is_cut_off(directory: Path, executor: ThreadPoolExecutor, cut_bytes: int) -> None:
     segment = only_segment(directory)
+    (directory / "durable").write_bytes(journal.mark_of(1, LAST_AT))
     os.truncate(segment, segment.stat().st_size - cut_bytes)
     assert journal.recover(directory) == RECORDS[:2]
     write(directory, executor, [Record(4, b"later")])
@@ -92,8 +94,54 @@ def test_damage_before_good_records_refuses(directory: Path) -> None:
     data = bytearray(segment.read_bytes())
     data[14] ^= 1
     segment.write_bytes(data)
-    with pytest.raises(Corrupt, match=r"is damaged at byte 0\. Move the node's data directory aside"):
+    with pytest.raises(Corrupt, match=r"is damaged at byte 0\. A validator that forgets its votes"):
         journal.recover(directory)
+
+
+@pytest.mark.parametrize("at", [LAST_AT, LAST_AT + 4, LAST_AT + 8, LAST_AT + 2000])
+def test_a_damaged_last_record_is_not_taken_for_a_torn_one(directory: Path, at: int) -> None:
+    segment = only_segment(directory)
+    data = bytearray(segment.read_bytes())
+    data[at] ^= 1
+    segment.write_bytes(data)
+    refusal = rf"is damaged at byte {LAST_AT}: {len(data)} bytes of it were durable\. A validator that forgets"
+    with pytest.raises(Corrupt, match=refusal):
+        journal.recover(directory)
+    assert segment.read_bytes() == data
+
+
+@pytest.mark.parametrize("length", [0, LAST_AT, LAST_AT + 1])
+def test_a_cut_journal_is_not_taken_for_a_shorter_one(directory: Path, length: int) -> None:
+    os.truncate(only_segment(directory), length)
+    with pytest.raises(Corrupt, match="bytes of it were durable"):
+        journal.recover(directory)
+
+
+def test_a_missing_newest_segment_is_named(directory: Path) -> None:
+    (directory / "durable").write_bytes(journal.mark_of(2, 10))
+    with pytest.raises(Corrupt, match=r"00000002\.journal is missing"):
+        journal.recover(directory)
+
+
+@pytest.mark.parametrize("content", [b"", bytes(56), journal.mark_of(1, 9)[:-1]])
+def test_a_damaged_mark_says_nothing(directory: Path, content: bytes) -> None:
+    (directory / "durable").write_bytes(content)
+    assert journal.recover(directory) == RECORDS
+
+
+def test_a_span_is_verified_while_it_is_written(directory: Path, executor: ThreadPoolExecutor) -> None:
+    sink = Sink()
+    opened = FileJournal(directory, executor, sink.synced, sink.failed)
+    path, durable = opened.durable
+    at = journal.check_span(path, 0, 40)
+    assert at == LAST_AT
+    assert journal.check_span(path, at, 40) == durable == path.stat().st_size
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(Corrupt, match=f"is damaged at byte {LAST_AT}"):
+        journal.check_span(path, at, 40)
+    opened.close()
 
 
 def test_a_missing_journal_refuses(tmp_path: Path) -> None:
