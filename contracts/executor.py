@@ -157,6 +157,8 @@ class Executor:
         self._assert_next(block, transactions)
         overlay = self.overlay()
         parameters.enter(overlay, height)
+        version = block.header.protocol_version
+        assert version == parameters.in_force(overlay).protocol_version, "made under rules that are not in force there"
         record = _Record(height, time_ms, overlay)
         carried_ms = self._run_scheduled(overlay, record, height, time_ms)
         runs = len(record.receipts)

@@ -1,7 +1,7 @@
 """The daemon: ``run`` a home until somebody ends it or it can't go on.
 
-Exit codes: 0 after SIGTERM or SIGINT, 1 when it refused to start or had to stop; the sentence that says why is the
-last line it logs.
+Exit codes: 0 after SIGTERM or SIGINT, 1 when it refused to start or had to stop, 5 when its software must be replaced
+first; the sentence that says why is the last line it logs, before those of stopping in good order.
 """
 
 import asyncio
@@ -13,16 +13,19 @@ from pathlib import Path
 
 import uvloop
 
-from node import collector, descriptors, logs
+from node import collector, descriptors, logs, upgrades
 from node.life import Ending, Node
 from node.opening import Opening, check_port, lock_home, read_home
-from state.errors import Corrupt, Invalid
+from state.errors import Corrupt, Invalid, Reason
 
 STOP_SECONDS_MAX = 15.0
 """A node that has not stopped in good order by then ends anyway: its journal is synced at every step."""
 
 LAST_WORD_SECONDS = 0.5
 """After a halt its last word must leave: whoever has decided otherwise shall stop, too."""
+
+OUTDATED = (Reason.UPGRADE_NEEDED, Reason.BAD_VERSION)
+"""What only other software can do: rules that are in force, or bytes on disk that a later release has written."""
 
 logger = logging.getLogger("hansa.node")
 
@@ -62,10 +65,15 @@ async def _live(opening: Opening, clients_max: int) -> int:
         await node.start()
     except (Invalid, Corrupt) as error:
         logger.critical(error.detail if isinstance(error, Invalid) else str(error))
-        _end_at_once(1)
+        is_outdated = isinstance(error, Invalid) and error.reason in OUTDATED
+        _end_at_once(upgrades.EXIT_CODE if is_outdated else 1)
     collector.settle()
     ending = await node.ended
-    if ending is not None:
+    code = 0
+    if ending is not None and ending.is_outdated:
+        logger.critical(ending.sentence)
+        code = upgrades.EXIT_CODE
+    elif ending is not None:
         _explain(ending)
         if ending.error is None:
             await asyncio.sleep(LAST_WORD_SECONDS)
@@ -81,7 +89,7 @@ async def _live(opening: Opening, clients_max: int) -> int:
         logger.critical(str(error))
         _end_at_once(1)
     logger.info("stopped")
-    return 0
+    return code
 
 
 def _explain(ending: Ending) -> None:

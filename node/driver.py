@@ -34,7 +34,7 @@ from node.signer import Signer
 from node.timers import Timers
 from p2p import bulk
 from p2p.bulk import BulkKind
-from state import codec
+from state import codec, protocol
 from state.block import Block
 from state.certificate import Certificate
 from state.errors import Invalid
@@ -207,6 +207,8 @@ class Driver:
         }
 
     def _turn(self) -> None:
+        if self.is_halted:
+            return
         self._watch_schedule()
         self._report_work()
         self.proposer.consider()
@@ -303,6 +305,11 @@ class Driver:
         )
         self._replica.step(core.Executed(checkpoint, outcome.validators))
         self._parts.listener.executed(block, event)
+        version = self.limits.at(event.height + 1).protocol_version
+        if not protocol.is_known(version):
+            self.is_halted = True
+            self._parts.listener.outdated(event.height + 1, version)
+            return
         self._feed()
 
     # ------------------------------------------------------------------------------------------------ peers

@@ -22,9 +22,9 @@ class ParameterHistory:
     def executed(self, height: int, ahead: Known) -> None:
         """What executing ``height`` has given for later ones."""
         if ahead or len(self._known) > 1:
-            self._known |= dict(ahead)
-            begun = max((first for first in self._known if first <= height), default=0)
-            self._known = {first: known for first, known in self._known.items() if first >= begun}
+            # What was ahead and is no longer named was called off.
+            begun = max((first for first in self._known if first <= height), default=min(self._known))
+            self._known = {begun: self._known[begun]} | dict(ahead)
 
     def at(self, height: int) -> ChainParameters:
         """Those of a height for which they are known: up to L above the last executed one."""
@@ -32,6 +32,14 @@ class ParameterHistory:
         if len(known) == 1:
             return next(iter(known.values()))
         return known[max((first for first in known if first <= height), default=min(known))]
+
+    def next_version(self, height: int) -> tuple[int, int] | None:
+        """Above a height, the first from which another version of the protocol is in force, and that version."""
+        if len(self._known) == 1:
+            return None
+        now = self.at(height).protocol_version
+        later = sorted((first, known.protocol_version) for first, known in self._known.items() if first > height)
+        return next(((first, version) for first, version in later if version != now), None)
 
 
 class ValidatorHistory:

@@ -20,7 +20,7 @@ from consensus.start import Identity as ReplicaIdentity
 from contracts.executor import Executor
 from genesis.birth import state_at_birth
 from node import journal as journal_file
-from node import readiness, records, start
+from node import readiness, records, start, upgrades
 from node.chain import Chain
 from node.driver import Driver, Parts
 from node.execution import InlineExecution, NodeExecution
@@ -47,6 +47,7 @@ from node.reporting import Reporter
 from node.runtime import AsyncClock, InlineVerifier, PeerLinks, open_journal, said_of
 from node.signer import Signer
 from node.verifying import ProcessVerifier
+from p2p.frame import Role
 from p2p.network import PeerNetwork
 from rpc import submissions
 from rpc.guard import CONNECTIONS_MAX
@@ -74,7 +75,9 @@ class Ending:
 
     sentence: str
     error: BaseException | None
-    """None after a halt."""
+    """None after a halt, and where the software must be replaced."""
+    is_outdated: bool = False
+    """Whether rules come into force that this software does not know: it can still stop in good order."""
 
 
 class Node:
@@ -113,6 +116,7 @@ class Node:
         # Bodies are keys, digests and signatures, which hardly shrink: 8.5 µs of merging a transaction, 2.5 without.
         self.chain = Chain(Database.open(self._home.chain, create=True, compress=False), self._home.anchor)
         self._closing.callback(self.chain.close)
+        start.check_network(self.chain, self._chain_id, self._home.genesis)
         recovered = records.read(journal_file.recover(self._home.journal))
         lag = genesis.parameters.execution_lag
         self.history = ValidatorHistory(genesis.validators(), lag, self.chain)
@@ -203,6 +207,7 @@ class Node:
         opened = self.execution.opened
         next_due_ms, quota = opened.next_due_ms, Quota(opened.quota)
         self.limits = ParameterHistory(self._opening.genesis.parameters, opened.parameters)
+        upgrades.check(self.limits, opened.height + 1, VERSION)
         replaying = start.replay(self.chain, recovered, self.history, self.execution.opened.height)
         try:
             block, transactions = next(replaying)
@@ -212,6 +217,7 @@ class Node:
                 outcome, next_due_ms = executed.outcome, executed.next_due_ms
                 quota.executed(executed.quota, executed.payer_banks)
                 self.limits.executed(block.height, executed.parameters)
+                upgrades.check(self.limits, block.height + 1, VERSION)
                 if noted is not None and noted != outcome:
                     raise Corrupt(
                         f"Executing block {block.height} again gives another state than it gave before. Delete "
@@ -254,6 +260,7 @@ class Node:
             self.clock.now_ms,
             random.random,
             self._failed,
+            software=VERSION,
         )
         self.links.attach(self.network)
         self.following = Following(self.membership, self.execution, self.links, self.network, self._failed)
@@ -300,6 +307,10 @@ class Node:
             is_validator=self.following.is_validator,
         )
         self.notices.on_executed(self.following.executed)
+        self.notices.on_outdated(self._outdated)
+        watch = upgrades.Watch(self.limits, VERSION, logger, self._lacking)
+        watch.executed(self.driver.executed_height)
+        self.notices.on_executed(lambda block, _: watch.executed(block.height))
         self._start_reporting()
         self.server = Server(
             method_table(self.intake, self.queries, VERSION),
@@ -369,6 +380,21 @@ class Node:
         sentence = str(error) if isinstance(error, Corrupt) else f"a fault in the program itself: {error!r}"
         if not self.ended.done():
             self.ended.set_result(Ending(sentence, error))
+
+    def _outdated(self, height: int, version: int) -> None:
+        """The last block that this software understands is executed."""
+        self.inbox.close()
+        if not self.ended.done():
+            self.ended.set_result(Ending(upgrades.sentence(version, height, VERSION), None, is_outdated=True))
+
+    def _lacking(self, version: int) -> list[str]:
+        """Linked validators whose software does not know that version of the protocol."""
+        return sorted(
+            status.peer.name
+            for status in self.network.status()
+            if status.peer.role is Role.VALIDATOR and status.protocol_version is not None
+            if status.protocol_version < version
+        )
 
     def _halted(self, halt: Halt) -> None:
         """This node contradicts a certificate: keep what explains it, and end."""

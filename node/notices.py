@@ -76,6 +76,7 @@ class Notices:
         self._halted = halted
         self._executed: list[Callable[[Block, Executed], None]] = []
         self._on_evidence: list[Callable[[bytes], None]] = []
+        self._on_outdated: list[Callable[[int, int], None]] = []
         self.submissions = Waiters()
         """By the token of ``Submitted``; the result is the list of ``Admission``."""
         self.transactions = Waiters()
@@ -95,6 +96,10 @@ class Notices:
     def on_evidence(self, action: Callable[[bytes], None]) -> None:
         """Have ``action`` called with evidence that this node has found."""
         self._on_evidence.append(action)
+
+    def on_outdated(self, action: Callable[[int, int], None]) -> None:
+        """Have ``action`` called when this software does not know what is in force from a height on."""
+        self._on_outdated.append(action)
 
     def admitted(self, token: int, results: Sequence[Admission]) -> None:
         """See ``node.seams.Listener``."""
@@ -126,6 +131,11 @@ class Notices:
     def log(self, level: int, message: str, **facts: object) -> None:
         """See ``node.seams.Listener``."""
         self._logger.log(level, message, extra={"facts": facts})
+
+    def outdated(self, height: int, version: int) -> None:
+        """See ``node.seams.Listener``."""
+        for act in self._on_outdated:
+            act(height, version)
 
     def halted(self, halt: Halt) -> None:
         """See ``node.seams.Listener``."""

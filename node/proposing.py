@@ -15,6 +15,7 @@ from node.pool import Pool
 from node.quota import Quota
 from node.seams import Clock
 from node.timers import Timers
+from state import protocol
 from state.block import Block, make_block
 
 PROPOSED_WHOLE = 256
@@ -86,6 +87,8 @@ class Proposer:
         wanted = self._wanted
         if wanted is None or not self._is_settled():
             return
+        if not protocol.is_known(self._limits.at(wanted.height).protocol_version):
+            return  # The node ends before that height.
         waited_ms = self._clock.monotonic_ms() - self._decided_at_ms
         wait_ms = 0 if wanted.urgent else self._wait_ms(waited_ms)
         if wait_ms > 0:
@@ -127,4 +130,5 @@ class Proposer:
             proposer=wanted.proposer,
             entries=[transaction.entry for transaction in taken],
             validators_digest=wanted.validators_digest,
+            protocol_version=parameters.protocol_version,
         )

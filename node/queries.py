@@ -13,7 +13,7 @@ from typing import cast
 from contracts.kernel import layout
 from genesis.document import Genesis
 from genesis.member import Member
-from node import reads
+from node import reads, upgrades
 from node.chain import Chain
 from node.driver import Driver
 from node.execution import NodeExecution
@@ -47,7 +47,7 @@ from rpc.backend import (
     TransactionStatus,
     ValidatorsFact,
 )
-from state import codec
+from state import codec, protocol
 from state.address import decode_address
 from state.block import Block
 from state.certificate import Certificate
@@ -122,6 +122,7 @@ class NodeQueries:
     async def node(self) -> NodeFact:
         """See ``rpc.backend.Queries``, here and below."""
         sources, latest, standing = self._sources, self._latest, self._sources.standing()
+        limits = sources.driver.limits
         return NodeFact(
             version=sources.version,
             chain_id=sources.genesis.chain_id,
@@ -141,6 +142,10 @@ class NodeQueries:
             pool_bytes=sources.pool.bytes_used,
             target_height=sources.driver.target_height,
             not_ready=tuple(sources.not_ready()),
+            protocol_version=limits.at(latest.height + 1).protocol_version,
+            protocol_known=protocol.NEWEST,
+            next_protocol=limits.next_version(latest.height),
+            warnings=upgrades.warnings(limits, latest.height, sources.version),
         )
 
     async def peers(self) -> Sequence[PeerFact]:
@@ -403,6 +408,8 @@ def _peer_fact(status: PeerStatus) -> PeerFact:
         connected=status.votes.up,
         height=status.height or 0,
         address=f"{peer.host}:{peer.port}" if status.dialled_by_us else "",
+        version=status.software,
+        protocol_known=status.protocol_version,
     )
 
 

@@ -212,5 +212,8 @@ class Listener(Protocol):
     def log(self, level: int, message: str, **facts: object) -> None:
         """Something that an operator may want to read."""
 
+    def outdated(self, height: int, version: int) -> None:
+        """From that height on rules are in force that this software does not know. The node must stop before it."""
+
     def halted(self, halt: Halt) -> None:
         """This node has diverged, or too many validators lie. It must stop and keep what it was told."""

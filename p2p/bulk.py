@@ -115,4 +115,12 @@ def encode_blocks(packed: Sequence[bytes]) -> bytes:
 def decode_blocks(payload: bytes) -> list[DecidedBlock]:
     """The blocks of an answer. :raises Invalid: MALFORMED, TOO_LARGE or BAD_BLOCK."""
     value = codec.items(codec.unpack(payload, BULK_BYTES_MAX, BLOCKS_VALUES_MAX), BLOCKS_MAX)
-    return [DecidedBlock.from_value(entry) for entry in value]
+    blocks: list[DecidedBlock] = []
+    for entry in value:
+        try:
+            blocks.append(DecidedBlock.from_value(entry))
+        except Invalid as error:
+            if error.reason is not Reason.BAD_VERSION or not blocks:
+                raise
+            break  # Made under rules that this software does not know; those before them lead it up to there.
+    return blocks

@@ -6,17 +6,20 @@ was ready to write: under load the costs of TLS and WebSocket are shared by many
 
     message   frame | frame | …          1 to FRAMES_PER_MESSAGE_MAX frames
     frame     kind (1) | size (4) | payload (size)
-    Hello     version byte | msgpack [chain id, node id, link kind, role, height, newest vote]
+    Hello     version byte | msgpack [chain id, node id, link kind, role, height, newest vote, software, protocol, …]
+
+A later release may say more at the end of its Hello; it is not read, so that releases can be mixed.
 
 The dialling side says Hello first, so that a stranger to the chain learns nothing of the accepting side.
 """
 
+import re
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from state import codec
+from state import codec, protocol
 from state.errors import Invalid, Reason
 
 PROTOCOL_VERSION = 1
@@ -30,6 +33,10 @@ COALESCE_BYTES_MAX = 64 * 1024
 
 HELLO_BYTES_MAX = 64 * 1024
 """Largest Hello, bytes. A VIEW-CHANGE with the certificate of 100 validators takes under 16 KiB."""
+
+HELLO_FIELDS = 8
+
+SOFTWARE_CHARS_MAX = 32
 
 FRAME_HEADER = struct.Struct(">BI")
 """Kind and payload size."""
@@ -74,6 +81,10 @@ class Hello:
     """The newest height that the sender has decided."""
     newest_vote: bytes
     """The newest vote of the *receiver's own* that the sender holds (design section 2 rule 3), or nothing."""
+    software: str = ""
+    """Release that the sender runs, for people: at most SOFTWARE_CHARS_MAX visible ASCII letters."""
+    protocol_version: int = protocol.FIRST
+    """Newest version of the chain's rules that it knows."""
 
 
 def encode_hello(hello: Hello) -> bytes:
@@ -87,6 +98,8 @@ def encode_hello(hello: Hello) -> bytes:
             hello.role.value,
             hello.height,
             hello.newest_vote,
+            hello.software,
+            hello.protocol_version,
         ],
     )
 
@@ -97,7 +110,13 @@ def decode_hello(data: bytes) -> Hello:
     :raises Invalid: BAD_VERSION, TOO_LARGE or MALFORMED.
     """
     value = codec.decode(data, PROTOCOL_VERSION, HELLO_BYTES_MAX)
-    chain_id, node_id, link_kind, role, height, newest_vote = codec.fields(value, bytes, bytes, str, str, int, bytes)
+    known = value[:HELLO_FIELDS] if type(value) is list else value
+    chain_id, node_id, link_kind, role, height, newest_vote, software, version = codec.fields(
+        known, bytes, bytes, str, str, int, bytes, str, int
+    )
+    software = codec.text(software)
+    if not re.fullmatch(f"[!-~]{{0,{SOFTWARE_CHARS_MAX}}}", software):
+        raise Invalid(Reason.MALFORMED, "a release is named by visible ASCII letters")
     try:
         return Hello(
             chain_id=codec.sized(chain_id, ID_SIZE),
@@ -106,6 +125,8 @@ def decode_hello(data: bytes) -> Hello:
             role=Role(codec.text(role)),
             height=codec.natural(height),
             newest_vote=codec.blob(newest_vote),
+            software=software,
+            protocol_version=codec.natural(version),
         )
     except ValueError as error:
         raise Invalid(Reason.MALFORMED, "no such link kind or role") from error

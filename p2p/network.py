@@ -40,6 +40,7 @@ from p2p.peers import (
     Received,
 )
 from p2p.tls import client_context, server_context, show, trust
+from state import protocol
 from state.errors import Invalid, Reason
 
 DAY_MS = 24 * 60 * 60 * 1000
@@ -56,7 +57,8 @@ class _Neighbour:
     dialling: list[asyncio.Task[None]] = field(default_factory=list)
     context: ssl.SSLContext | None = None
     """Set where we dial."""
-    height: int | None = None
+    hello: Hello | None = None
+    """The newest that it said."""
     certificate_expires_ms: int | None = None
     barred_until: float = 0.0
     """Loop time before which no link with it comes up."""
@@ -78,6 +80,7 @@ class PeerNetwork:
         draw: Callable[[], float],
         on_failure: Callable[[BaseException], None],
         limits: Limits | None = None,
+        software: str = "",
     ) -> None:
         """Nothing happens before ``start``.
 
@@ -89,6 +92,7 @@ class PeerNetwork:
         :param clock_ms: Unix time, ms; for certificates only.
         :param draw: a random number in [0, 1); for pauses between dials only.
         :param on_failure: an error of our own, such as one that ``on_event`` raised: the process should end.
+        :param software: the release that this node runs, for its Hellos.
         """
         assert len(chain_id) == 32, "a chain id is a digest of 32 bytes"
         self.port = 0
@@ -102,6 +106,7 @@ class PeerNetwork:
         self._draw = draw
         self._on_failure = on_failure
         self._limits = limits or Limits()
+        self._software = software
         self._neighbours: dict[bytes, _Neighbour] = {}
         self._leaf = issue_leaf(identity, clock_ms())
         self._server_context = server_context(identity, self._leaf)
@@ -308,6 +313,8 @@ class PeerNetwork:
             role=self._role,
             height=height,
             newest_vote=newest_vote if link_kind is LinkKind.VOTES else b"",
+            software=self._software,
+            protocol_version=protocol.NEWEST,
         )
 
     def _join(self, greeted: Greeted) -> Link:
@@ -329,7 +336,7 @@ class PeerNetwork:
         )
         neighbour.links[kind] = link
         neighbour.addresses[kind] = greeted.address
-        neighbour.height = greeted.hello.height
+        neighbour.hello = greeted.hello
         neighbour.certificate_expires_ms = greeted.certificate_expires_ms
         counters.connected += 1
         self._emit(PeerUp(greeted.node_id, kind, greeted.hello))
@@ -367,7 +374,7 @@ class PeerNetwork:
             self.renew_leaf()
 
     def _status_of(self, neighbour: _Neighbour) -> PeerStatus:
-        expires_ms = neighbour.certificate_expires_ms
+        expires_ms, hello = neighbour.certificate_expires_ms, neighbour.hello
         votes, bulk = (
             LinkStatus(
                 up=kind in neighbour.links,
@@ -382,7 +389,9 @@ class PeerNetwork:
             dialled_by_us=self._is_ours_to_dial(neighbour.peer),
             votes=votes,
             bulk=bulk,
-            height=neighbour.height,
+            height=None if hello is None else hello.height,
+            software="" if hello is None else hello.software,
+            protocol_version=None if hello is None else hello.protocol_version,
             certificate_days=None if expires_ms is None else (expires_ms - self._clock_ms()) // DAY_MS,
             last_error=neighbour.last_error,
         )

@@ -135,6 +135,10 @@ class PeerStatus:
     bulk: LinkStatus
     height: int | None
     """What its newest Hello said; nothing before the first."""
+    software: str
+    """Release that it runs, as its newest Hello said; empty before the first."""
+    protocol_version: int | None
+    """Newest version of the chain's rules that it knows, as its newest Hello said."""
     certificate_days: int | None
     """Whole days until the certificate of its newest handshake expires; negative where it has."""
     last_error: str

@@ -41,6 +41,16 @@ class NodeStatus(msgspec.Struct, frozen=True):
     ready: bool
     not_ready: tuple[str, ...]
     """Why it is not ready."""
+    protocol_version: Count
+    """Version of the rules that the next block is made under."""
+    protocol_known: Count
+    """Newest version of the rules that its software knows."""
+    next_protocol_version: Count | None
+    """What the members have voted and is not in force yet; null for nothing."""
+    next_protocol_height: Decimal | None
+    """First block under it."""
+    warnings: tuple[str, ...]
+    """What its operator must do before it is too late."""
 
 
 class Peer(msgspec.Struct, frozen=True):
@@ -52,6 +62,10 @@ class Peer(msgspec.Struct, frozen=True):
     connected: bool
     height: Decimal
     address: str
+    version: str
+    """Release of its software, as its newest greeting said; empty before the first."""
+    protocol_known: Count | None
+    """Newest version of the rules that its software knows, as it said."""
 
 
 class PeersPage(msgspec.Struct, frozen=True):

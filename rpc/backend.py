@@ -133,6 +133,14 @@ class NodeFact:
     """Highest height that more validators than may lie say is decided; above ``decided_height`` while it is behind."""
     not_ready: tuple[str, ...]
     """Why /readyz is red, empty when it is green."""
+    protocol_version: int
+    """Of the rules that the next block is made under."""
+    protocol_known: int
+    """Newest version of the rules that its software knows."""
+    next_protocol: tuple[int, int] | None
+    """First height and version of what is voted and not in force yet."""
+    warnings: tuple[str, ...]
+    """What its operator must do before it is too late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +155,10 @@ class PeerFact:
     """Latest height that it told; 0 when never linked."""
     address: str
     """host:port that is dialled, empty for one that only dials in."""
+    version: str
+    """Release of its software, as its newest greeting said; empty before the first."""
+    protocol_known: int | None
+    """Newest version of the rules that its software knows, as it said."""
 
 
 @dataclass(frozen=True, slots=True)

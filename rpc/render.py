@@ -33,13 +33,25 @@ def node_status(fact: backend.NodeFact) -> answers.NodeStatus:
         pool_bytes=fact.pool_bytes,
         ready=not fact.not_ready,
         not_ready=fact.not_ready,
+        protocol_version=fact.protocol_version,
+        protocol_known=fact.protocol_known,
+        next_protocol_version=None if fact.next_protocol is None else fact.next_protocol[1],
+        next_protocol_height=None if fact.next_protocol is None else str(fact.next_protocol[0]),
+        warnings=fact.warnings,
     )
 
 
 def peer(fact: backend.PeerFact) -> answers.Peer:
     """For net_peers."""
     return answers.Peer(
-        fact.member, hex_of(fact.node_id), fact.role, fact.connected, str(fact.height), fact.address
+        fact.member,
+        hex_of(fact.node_id),
+        fact.role,
+        fact.connected,
+        str(fact.height),
+        fact.address,
+        fact.version,
+        fact.protocol_known,
     )
 
 

@@ -8,7 +8,7 @@ for each transaction: its id and the digest of its signatures.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from state import codec, digest, merkle
+from state import codec, digest, merkle, protocol
 from state.certificate import Certificate
 from state.codec import Value
 from state.digest import DIGEST_BYTES, NO_DIGEST
@@ -16,9 +16,6 @@ from state.errors import Invalid, Reason
 from state.keys import PUBLIC_KEY_BYTES
 from state.transaction import ENTRY_BYTES
 from state.votes import Commit
-
-PROTOCOL_VERSION = 1
-"""Version of the rules that a block is made under; in every header, so that a change has an activation height."""
 
 BLOCK_VERSION = 1
 
@@ -31,6 +28,7 @@ class Header:
     """What the block's digest covers."""
 
     protocol_version: int
+    """Version of the rules that the block is made under; in every header, so that a change has an activation height."""
     chain_id: bytes
     height: int
     """First block: 1."""
@@ -119,10 +117,11 @@ def make_block(
     proposer: bytes,
     entries: Sequence[bytes],
     validators_digest: bytes,
+    protocol_version: int = protocol.FIRST,
 ) -> Block:
     """A new block over ``entries``."""
     header = Header(
-        PROTOCOL_VERSION,
+        protocol_version,
         chain_id,
         height,
         parent,
@@ -145,7 +144,8 @@ def decode_header(encoded: bytes) -> Header:
     value = codec.fields(value, int, bytes, int, bytes, (list, type(None)), int, bytes, bytes, bytes)
     protocol_version, chain_id, height, parent, certificate_value, timestamp_ms, proposer, root, validators = value
     height, parent = codec.natural(height), codec.sized(parent, DIGEST_BYTES)
-    if codec.natural(protocol_version) != PROTOCOL_VERSION:
+    protocol_version = codec.natural(protocol_version)
+    if not protocol.is_known(protocol_version):
         raise Invalid(Reason.BAD_VERSION, f"made under the rules of version {protocol_version!r}; upgrade this node")
     certificate = None if certificate_value is None else Certificate.from_value(certificate_value)
     if certificate is None or height == 1:
@@ -156,7 +156,7 @@ def decode_header(encoded: bytes) -> Header:
         if not isinstance(vote, Commit) or vote.height != height - 1 or vote.digest != parent:
             raise Invalid(Reason.BAD_BLOCK, "the certificate is not one of the parent")
     return Header(
-        PROTOCOL_VERSION,
+        protocol_version,
         codec.sized(chain_id, DIGEST_BYTES),
         height,
         parent,

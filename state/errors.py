@@ -32,6 +32,8 @@ class Reason(StrEnum):
     BUSY = "busy"  # more is asked for than can be done in a bounded time
     UNKNOWN = "unknown"  # names something that is not there
     UNAVAILABLE = "unavailable"  # exists, but is not to be had at this node now
+    UPGRADE_NEEDED = "upgrade_needed"  # the members have voted for rules that this software does not know
+    PRUNED = "pruned"  # was there, and is no longer kept at this node: an archive node has it
     GAP = "gap"  # a cursor points at what is no longer kept
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Final
 
-from state import codec
+from state import codec, protocol
 from state.codec import Value
 from state.errors import Invalid, Reason
 
@@ -25,7 +25,8 @@ VOTED: Final[Mapping[str, tuple[int, int]]] = {
     "recovery_delay_ms": (0, 90 * 86_400_000),
 }
 """What the members can change, and between which bounds: each leaves a chain that works, and on which members can
-vote again. The rest is the network's from its birth: addresses, the execution lag, and the bound that clocks keep."""
+vote again. The protocol's version is voted with its height, as a subject of its own. The rest is the network's from its
+birth: addresses, the execution lag, and the bound that clocks keep."""
 
 MAY_BE_ZERO = ("identity_level_min", "recovery_delay_ms")
 """Parameters for which 0 means none."""
@@ -60,6 +61,8 @@ class ChainParameters:
     """Distinct regulators and courts that must agree before an order is in force."""
     recovery_delay_ms: int = 86_400_000
     """From a bank's word that an account is recovered until its new keys hold; meanwhile the old ones can object."""
+    protocol_version: int = protocol.FIRST
+    """Version of the rules that a block is made under."""
 
     def to_value(self) -> Value:
         """Name and value of each parameter, in order."""
@@ -82,4 +85,7 @@ class ChainParameters:
                     raise Invalid(Reason.BAD_GENESIS, "address_prefix is 1 to 16 lower-case ASCII letters")
             elif type(value) is not int or not (name not in MAY_BE_ZERO) <= value <= codec.INT_MAX:
                 raise Invalid(Reason.BAD_GENESIS, f"{name} is a positive integer")
+            if name == "protocol_version" and not protocol.is_known(value):
+                newest = f"this software knows {protocol.FIRST} to {protocol.NEWEST}: install a release that knows it"
+                raise Invalid(Reason.BAD_GENESIS, f"the network begins under protocol version {value}, and {newest}")
         return cls(**document)

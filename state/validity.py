@@ -37,6 +37,10 @@ def check_body(block: Block, transactions: Sequence[Transaction], parameters: Ch
 
     :raises Invalid: BAD_BLOCK, or as ``check_transaction`` and ``check_time``.
     """
+    version = block.header.protocol_version
+    if version != parameters.protocol_version:
+        in_force = parameters.protocol_version
+        raise Invalid(Reason.BAD_BLOCK, f"made under protocol version {version}, and {in_force} is in force there")
     if len(block.entries) > parameters.block_transactions_max:
         raise Invalid(Reason.BAD_BLOCK, f"{len(block.entries)} transactions in one block")
     if [transaction.entry for transaction in transactions] != list(block.entries):

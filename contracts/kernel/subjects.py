@@ -93,6 +93,9 @@ SUBJECTS: Final[Mapping[str, Subject]] = {
     "quota": Subject((), ("fuel",), _check_quota, _set_quota),
     "resume": Subject(("contract",), (), _check_resume, _resume),
     "parameter": Subject(("parameter",), ("value",), _each(parameters.check_change), _each(parameters.change)),
+    "protocol": Subject(
+        (), ("version", "first_height"), _each(parameters.check_protocol), _each(parameters.set_protocol)
+    ),
     "pause": Subject(("contract",), (), _each(pauses.check_pause), _each(pauses.order_pause)),
     "deploy": Subject(
         ("contract",), (), _each(deployments.check_deployment), _each(deployments.deploy), "source"

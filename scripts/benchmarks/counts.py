@@ -248,6 +248,9 @@ class _Node:
     def log(self, level: int, message: str, **facts: object) -> None:
         raise AssertionError(f"nothing is worth a line: {message} {facts}")
 
+    def outdated(self, height: int, version: int) -> None:
+        raise AssertionError("nobody votes for it")
+
     def halted(self, halt: object) -> None:
         raise AssertionError("nobody halts")
 

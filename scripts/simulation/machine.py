@@ -355,5 +355,9 @@ class _Listener:
         listed = "".join(f", {name} {value}" for name, value in facts.items())
         self._watcher.noted(self._machine, f"{message}{listed}")
 
+    def outdated(self, height: int, version: int) -> None:
+        """See ``node.seams.Listener``: nobody votes for it here."""
+        raise AssertionError(f"protocol version {version} at height {height}")
+
     def halted(self, halt: Halt) -> None:
         raise Halted(f"{self._machine.name}: {halt.reason}")

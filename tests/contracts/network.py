@@ -7,6 +7,7 @@ from hashlib import sha256
 from contracts.executor import BlockResult, Executor
 from contracts.genesis_state import GenesisContract, GenesisMember, GenesisState, write_genesis
 from contracts.kernel import accounts, assets, layout
+from contracts.kernel import parameters as voted
 from contracts.kernel.codes import CODES
 from contracts.kernel.layout import Row
 from contracts.kernel.scope import Scope
@@ -143,10 +144,17 @@ class Chain:
             proposer=key_of("alpine vote").public,
             entries=[transaction.entry for transaction in transactions],
             validators_digest=NO_DIGEST,
+            protocol_version=self.limits(height).protocol_version,
         )
         result = self.executor.execute(block, transactions)
         self.results.append(result)
         return result
+
+    def limits(self, height: int) -> ChainParameters:
+        """The parameters of a height, as far as they are voted."""
+        overlay = self.executor.overlay()
+        begun = [known for first, known in voted.ahead(overlay) if first <= height]
+        return begun[-1] if begun else voted.in_force(overlay)
 
     def send(self, sender: str, *calls: tuple[str, str, list[Value]], **changes: object) -> str:
         """One transaction in its own block; gives the receipt's code."""

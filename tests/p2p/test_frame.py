@@ -17,10 +17,11 @@ from p2p.frame import (
 )
 from state.errors import Invalid, Reason
 
-HELLO = Hello(b"\x01" * 32, b"\x02" * 32, LinkKind.VOTES, Role.OBSERVER, 300, b"a vote")
+HELLO = Hello(b"\x01" * 32, b"\x02" * 32, LinkKind.VOTES, Role.OBSERVER, 300, b"a vote", "0.1.0", 2)
 HELLO_BYTES = bytes.fromhex(
-    "01" + "96" + "c420" + "01" * 32 + "c420" + "02" * 32
+    "01" + "98" + "c420" + "01" * 32 + "c420" + "02" * 32
     + "a5766f746573" + "a86f62736572766572" + "cd012c" + "c4066120766f7465"
+    + "a5302e312e30" + "02"
 )  # fmt: skip
 
 
@@ -41,6 +42,9 @@ def test_the_bytes_of_a_hello() -> None:
         (HELLO_BYTES.replace(b"\xcd\x01\x2c", b"\xce\x00\x00\x01\x2c"), Reason.MALFORMED),
         (HELLO_BYTES.replace(b"\xcd\x01\x2c", b"\xff"), Reason.MALFORMED),
         (HELLO_BYTES.replace(b"\xc4\x20" + b"\x01" * 32, b"\xc4\x1f" + b"\x01" * 31), Reason.MALFORMED),
+        (HELLO_BYTES.replace(b"\xa50.1.0", b"\xa50.1\n0"), Reason.MALFORMED),
+        (HELLO_BYTES.replace(b"\xa50.1.0", b"\xd9\x21" + b"1" * 33), Reason.MALFORMED),
+        (HELLO_BYTES.replace(b"\x98", b"\x97")[:-1], Reason.MALFORMED),
         (bytes(100_000), Reason.BAD_VERSION),
         (b"\x01" + bytes(100_000), Reason.TOO_LARGE),
     ],
@@ -49,6 +53,10 @@ def test_a_hello_that_is_refused(data: bytes, reason: Reason) -> None:
     with pytest.raises(Invalid) as refused:
         decode_hello(data)
     assert refused.value.reason is reason
+
+
+def test_what_a_later_release_says_at_the_end_is_not_read() -> None:
+    assert decode_hello(HELLO_BYTES.replace(b"\x98", b"\x9a") + b"\xa3new\xc0") == HELLO
 
 
 @given(st.lists(st.tuples(st.integers(0, 255), st.binary(max_size=300)), min_size=1, max_size=50))

@@ -193,11 +193,15 @@ class MemoryNode:
             pool_bytes=sum(len(signed.encoded) for signed in self.pending.values()),
             target_height=height,
             not_ready=self.not_ready,
+            protocol_version=1,
+            protocol_known=2,
+            next_protocol=(90, 2),
+            warnings=(),
         )
 
     async def peers(self) -> Sequence[backend.PeerFact]:
         return [
-            backend.PeerFact(bank, sha256(bank.encode()).digest(), "validator", True, 7, "127.0.0.1:9000")
+            backend.PeerFact(bank, sha256(bank.encode()).digest(), "validator", True, 7, "127.0.0.1:9000", "0.1.0", 2)
             for bank in BANKS[1:]
         ]
 

@@ -81,13 +81,20 @@ async def test_node_status(face: Face) -> None:
         "pool_bytes": 0,
         "ready": False,
         "not_ready": ["two of four validators are linked"],
+        "protocol_version": 1,
+        "protocol_known": 2,
+        "next_protocol_version": 2,
+        "next_protocol_height": "90",
+        "warnings": [],
     }
 
 
 async def test_net_peers_in_pages(face: Face) -> None:
     first = await face.result("net_peers", limit=2)
     assert [peer["member"] for peer in first["peers"]] == ["baltic", "cobalt"]
-    assert first["peers"][0].keys() == {"member", "node_id", "role", "connected", "height", "address"}
+    assert first["peers"][0].keys() == {
+        *("member", "node_id", "role", "connected", "height", "address", "version", "protocol_known"),
+    }
     assert first["peers"][0]["height"] == "7"
     assert first["complete"] is False
     second = await face.result("net_peers", first["next_cursor"], 2)
