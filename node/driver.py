@@ -298,8 +298,8 @@ class Driver:
         self._agenda.executed(block.header.timestamp_ms, event.next_due_ms)
         self._parts.quota.executed(event.quota, event.payer_banks)
         self.limits.executed(event.height, event.parameters)
-        self._chain.put_outcome(event.height, outcome)
         self._parts.validators.executed(event.height, outcome.validators)
+        self._chain.put_outcome(event.height, outcome)
         checkpoint = Checkpoint(
             event.height, block.digest, outcome.state_root, outcome.receipts_root, outcome.validators.digest
         )

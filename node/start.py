@@ -7,6 +7,7 @@ blocks without a noted outcome are executed again, and execution answers from it
 """
 
 from collections.abc import Generator
+from pathlib import Path
 
 from consensus.events import Decision
 from consensus.rotation import Rotation, first_rotation, next_rotation
@@ -18,8 +19,20 @@ from node.signer import Signer
 from p2p.bulk import DecidedBlock
 from state import transaction
 from state.block import Block
+from state.errors import Corrupt
 from state.transaction import Transaction
 from state.votes import Checkpoint
+
+
+def check_network(chain: Chain, chain_id: bytes, genesis_path: Path) -> None:
+    """:raises Corrupt: the chain on this disk is another network's than the genesis document."""
+    newest = chain.decided(chain.height)
+    if newest is not None and newest.block.header.chain_id != chain_id:
+        raise Corrupt(
+            f"{genesis_path} is not the genesis document of the chain in this home: it gives chain id "
+            f"0x{chain_id.hex()}, and block {chain.height} is of 0x{newest.block.header.chain_id.hex()}. The file is "
+            "damaged or another network's: copy it from another node."
+        )
 
 
 def replay(
@@ -32,6 +45,8 @@ def replay(
     Yields blocks with their bodies, in order; the caller sends each one's outcome. Returns the executed height, with
     the chain durable: after a kill it may hold a block whose decision died in the journal's buffer, and the journal
     leads on from no block that a later power failure takes away.
+
+    :raises Corrupt: the chain lacks what was durable.
     """
     height = min(chain.height, world_height)
     while height and chain.outcome(height) is None:
@@ -39,12 +54,13 @@ def replay(
     while True:
         decided = chain.decided(height + 1) or _append(chain, recovered, history, height + 1)
         if decided is None:
+            chain.check_anchor()  # Syncing moves the anchor: afterwards it knows of nothing that is lost.
             chain.sync()
             return height
         outcome = yield decided.block, [transaction.decode(encoded) for encoded in decided.transactions]
         height += 1
-        chain.put_outcome(height, outcome)
         history.executed(height, outcome.validators)
+        chain.put_outcome(height, outcome)
 
 
 def kept_bodies(chain: Chain, recovered: Recovered) -> list[Transaction]:
@@ -61,7 +77,7 @@ def start_state(
     chain: Chain, signer: Signer | None, history: ValidatorHistory, lag: int, executed_height: int
 ) -> StartState:
     """Where a replica goes on, once ``replay`` is done."""
-    first = max(1, chain.height - 2 * lag)
+    first = max(chain.first_height, chain.height - 2 * lag)
     last = chain.decided(chain.height)
     decision = None
     if last is not None:

@@ -1,6 +1,7 @@
 """Starting again: chain, journal and world at different heights are brought to one."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,9 @@ from node.records import Recovered
 from node.signer import Signer
 from p2p.bulk import DecidedBlock
 from scripts.simulation import birth
+from state.anchor import Anchor, read_anchor, write_anchor
+from state.digest import NO_DIGEST
+from state.errors import Corrupt
 from state.memory import MemoryDatabase
 from state.votes import Checkpoint, Prepare
 from tests.node.bench import (
@@ -103,6 +107,25 @@ def test_replay(
     assert [chain.outcome(height) for height in range(1, chain.height + 1)] == [
         outcome(height) for height in range(1, chain.height + 1)
     ]
+
+
+def test_a_chain_that_lost_what_was_durable_refuses_before_its_anchor_moves(tmp_path: Path) -> None:
+    """Found by flips: syncing at the end of the replay moved the anchor before anybody had looked at it."""
+    path = tmp_path / "anchor"
+    chain = Chain(chain_of(2, (1, 2))._database, path)
+    anchor = Anchor(4, GROWN[3].block.digest, NO_DIGEST)
+    write_anchor(path, anchor)
+    with pytest.raises(Corrupt, match="the anchor names block 4, and the chain holds nothing there"):
+        replay(chain, journal_of([]), 2)
+    assert read_anchor(path) == anchor
+    assert replay(chain, journal_of(GROWN[:4]), 2) == ([3, 4], 4)
+
+
+def test_a_chain_of_another_network_is_not_served(tmp_path: Path) -> None:
+    start.check_network(empty_chain(), bytes(32), tmp_path)
+    start.check_network(chain_of(2), CHAIN_ID, tmp_path)
+    with pytest.raises(Corrupt, match=r"genesis\.json is not the genesis document of the chain in this home"):
+        start.check_network(chain_of(2), bytes(32), tmp_path / "genesis.json")
 
 
 @pytest.mark.parametrize(
