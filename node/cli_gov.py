@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -50,6 +50,7 @@ def gov() -> None:
 @click.argument("subject", type=click.Choice(list(SUBJECTS)))
 @click.argument("values", nargs=-1)
 @click.option("--hours", type=click.IntRange(1, HOURS_MAX), default=72, show_default=True, help="Until it expires.")
+@click.option("--force", is_flag=True, help="Move a protocol version that not every validator is seen to know.")
 @signing_options
 @command
 def propose(
@@ -57,6 +58,7 @@ def propose(
     subject: str,
     values: tuple[str, ...],
     hours: int,
+    force: bool,
     sender: str,
     passphrase_file: Path | None,
     timeout: int,
@@ -73,12 +75,16 @@ def propose(
     fee CURRENCY BASE PER_MILLION   minor units for each transaction, and for each million units of its fuel
     quota FUEL                      what one member's customers have in a block; 0 for no bound
     parameter NAME VALUE            a parameter of the chain
+    protocol VERSION HEIGHT         the next protocol version, from that height on; the present one and 0: not yet
     pause CONTRACT                  stop a contract but for its ways out
     resume CONTRACT                 let a paused contract go on
     deploy CONTRACT SOURCE_FILE     a new contract
     upgrade CONTRACT MIGRATION SOURCE_FILE   another source in its place; MIGRATION: an action to run once, or ''
     """
     texts, numbers = arguments_of(subject, values)
+    if subject == "protocol" and numbers[1] and not force:
+        with SyncClient([settings.node_url]) as client:
+            check_software(client, cast(int, numbers[0]))
     expires_ms = time.time_ns() // 1_000_000 + hours * HOUR_MS
     return _send(settings, sender, passphrase_file, timeout, "propose", [subject, texts, numbers, expires_ms])
 
@@ -108,10 +114,11 @@ def show(settings: Settings, motion: str | None) -> None:
         found: Any = client.contract_query(CONTRACT, "tariff", []).result
         opened: Any = client.contract_query(CONTRACT, "open_motions", []).result
         motions = [_motion(client, name) for name in opened]
+        rules = _protocol(client)
     currency, base, per_million, quota = found
     fee = {"currency": currency, "base": base, "per_million": per_million}
     told = "none" if base == per_million == "0" else f"{base} and {per_million} a million units of fuel, {currency}"
-    lines = rows([("fee", told), ("quota", "none" if quota == "0" else quota)])
+    lines = rows([("fee", told), ("quota", "none" if quota == "0" else quota), ("protocol", _protocol_told(rules))])
     if motions:
         lines.append("")
         body = [
@@ -119,7 +126,7 @@ def show(settings: Settings, motion: str | None) -> None:
             for entry in motions
         ]
         lines += columns(("motion", "subject", "arguments", "votes"), body)
-    settings.answer({"fee": fee, "quota": quota, "motions": motions}, lines)
+    settings.answer({"fee": fee, "quota": quota, "protocol": rules, "motions": motions}, lines)
 
 
 @gov.command(epilog=example("hansa gov read 65…7a.0"))
@@ -143,6 +150,58 @@ def read(settings: Settings, motion: str) -> None:
                 settings.answer({"motion": motion, known.document: document}, [document.rstrip("\n")])
                 return
     raise Invalid(Reason.BAD_PROOF, f"no document in the transaction has the digest {wanted}: ask another node")
+
+
+def check_software(client: SyncClient, version: int) -> None:
+    """Whether every validator is seen to run software that knows a version of the protocol.
+
+    :raises Invalid: UPGRADE_NEEDED, with those that do not.
+    """
+    found = software(client)
+    lacking = [f"{member} ({release or 'not linked'})" for member, release, known in found if known < version]
+    if lacking:
+        raise Invalid(
+            Reason.UPGRADE_NEEDED,
+            f"not every validator is seen to know protocol version {version}: {', '.join(lacking)}. Each would stop "
+            "before that height, and with more than a third of them the chain. Wait until they are, or use --force",
+        )
+
+
+def software(client: SyncClient) -> list[tuple[str, str, int]]:
+    """Each validator's release and newest protocol version, as the node that is asked has heard; 0 for not."""
+    own = client.node_status()
+    heard = {own.member: (own.version, own.protocol_known)}
+    cursor: str | None = None
+    while True:
+        page = client.net_peers(cursor)
+        heard |= {peer.member: (peer.version, peer.protocol_known or 0) for peer in page.peers}
+        if page.complete:
+            break
+        cursor = page.next_cursor
+    members = [validator.member for validator in client.net_validators().validators]
+    return [(member, *heard.get(member, ("", 0))) for member in members]
+
+
+def _protocol(client: SyncClient) -> dict[str, Any]:
+    """What is in force, what is ahead, and which validators' software knows what."""
+    own = client.node_status()
+    return {
+        "version": own.protocol_version,
+        "next_version": own.next_protocol_version,
+        "next_height": own.next_protocol_height,
+        "software": [
+            {"member": member, "version": release, "protocol_known": known}
+            for member, release, known in software(client)
+        ],
+    }
+
+
+def _protocol_told(rules: dict[str, Any]) -> str:
+    told = str(rules["version"])
+    if rules["next_version"] is not None:
+        told += f", {rules['next_version']} from block {rules['next_height']} on"
+    known = ", ".join(f"{each['member']} {each['protocol_known'] or '?'}" for each in rules["software"])
+    return f"{told} (software knows: {known})"
 
 
 def _texts_of(call: Call) -> list[str]:

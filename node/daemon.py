@@ -5,6 +5,7 @@ first; the sentence that says why is the last line it logs, before those of stop
 """
 
 import asyncio
+import faulthandler
 import logging
 import os
 import signal
@@ -16,6 +17,7 @@ import uvloop
 from node import collector, descriptors, logs, upgrades
 from node.life import Ending, Node
 from node.opening import Opening, check_port, lock_home, read_home
+from node.service import ServiceManager, ask_for_time
 from state.errors import Corrupt, Invalid, Reason
 
 STOP_SECONDS_MAX = 15.0
@@ -47,18 +49,21 @@ def run(home: Path) -> int:
         print(f"hansa: {home} can't be used: {error.strerror} ({error.filename})", file=sys.stderr)
         return 1
     logs.configure(opening.configuration.log)
+    faulthandler.enable()  # A watchdog's SIGABRT leaves in the log where each thread stood: lines of code, no values.
+    manager = ServiceManager(os.environ, os.getpid())
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_live(opening, clients_max))
+            return runner.run(_live(opening, clients_max, manager))
     finally:
         os.close(lock)
 
 
-async def _live(opening: Opening, clients_max: int) -> int:
+async def _live(opening: Opening, clients_max: int, manager: ServiceManager) -> int:
     settings, loop = opening.configuration, asyncio.get_running_loop()
     node = Node(opening, clients_max)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, node.request_stop)
+    patience = loop.create_task(ask_for_time(manager), name="asking for time to start")
     try:
         check_port(settings.p2p.host, settings.p2p.port, "p2p.port")
         check_port(settings.rpc.host, settings.rpc.port, "rpc.port")
@@ -67,7 +72,10 @@ async def _live(opening: Opening, clients_max: int) -> int:
         logger.critical(error.detail if isinstance(error, Invalid) else str(error))
         is_outdated = isinstance(error, Invalid) and error.reason in OUTDATED
         _end_at_once(upgrades.EXIT_CODE if is_outdated else 1)
+    patience.cancel()
     collector.settle()
+    manager.ready()
+    node.feed(manager)
     ending = await node.ended
     code = 0
     if ending is not None and ending.is_outdated:
@@ -79,6 +87,7 @@ async def _live(opening: Opening, clients_max: int) -> int:
             await asyncio.sleep(LAST_WORD_SECONDS)
         _end_at_once(1)
     logger.info("stopping")
+    manager.stopping()
     try:
         async with asyncio.timeout(STOP_SECONDS_MAX):
             await node.stop()

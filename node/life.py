@@ -45,6 +45,7 @@ from node.recording import JOURNAL_HEIGHTS_MAX
 from node.records import Recovered
 from node.reporting import Reporter
 from node.runtime import AsyncClock, InlineVerifier, PeerLinks, open_journal, said_of
+from node.service import ServiceManager, Vitals, Watchdog
 from node.signer import Signer
 from node.verifying import ProcessVerifier
 from p2p.frame import Role
@@ -358,6 +359,21 @@ class Node:
     def _reporting_ended(self, task: "asyncio.Task[None]") -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._failed(error)
+
+    def feed(self, manager: ServiceManager) -> None:
+        """Give the service manager its signs of life from now on."""
+        feeder = Watchdog(
+            manager,
+            lambda delay_ms, act: self.driver.timers.set("watchdog", delay_ms, act),
+            lambda: Vitals(self.chain.height, self.driver.executed_height, self._told()),
+            asyncio.get_running_loop().time,
+        )
+        feeder.start()
+
+    def _told(self) -> str:
+        """One line of what the node is doing."""
+        troubles = "; ".join(self.not_ready())
+        return f"{self.membership.standing.role.value} at height {self.chain.height}, {troubles or 'ready'}"
 
     # ---------------------------------------------------------------------------------------------------- closing
 

@@ -17,14 +17,23 @@ START_SECONDS_MAX = 30.0
 class Daemon:
     """One daemon and what it says."""
 
-    def __init__(self, home: Path, *before: str, prepare: Callable[[], None] | None = None, **environment: str) -> None:
-        """:param before: a program that runs it, with arguments. :param prepare: called in the new process."""
+    def __init__(
+        self,
+        home: Path,
+        *before: str,
+        prepare: Callable[[], None] | None = None,
+        root: Path = ROOT,
+        **environment: str,
+    ) -> None:
+        """:param before: a program that runs it, with arguments. :param prepare: called in the new process.
+        :param root: where its software lies.
+        """
         self.home = home
         self.log = home.parent / f"{home.name}.log"
         self.output = self.log.open("wb")
         self.process = subprocess.Popen(
             [*before, sys.executable, "-m", "node.daemon", str(home)],
-            cwd=ROOT,
+            cwd=root,
             stdin=subprocess.DEVNULL,
             stdout=self.output,
             stderr=self.output,
