@@ -158,15 +158,18 @@ class Reads:
     ) -> tuple[tuple[HistoryEntry, ...], bytes | None]:
         """A page of the account's history, newest first, and the cursor of the next page (None: no more).
 
-        :raises Invalid: MALFORMED for a cursor that is none.
+        :raises Invalid: MALFORMED for a cursor that is none; PRUNED, nothing older is kept here.
         """
         if cursor is not None and len(cursor) != records.POSITION_BYTES:
             raise Invalid(Reason.MALFORMED, "not a cursor of a history")
+        base = None if self._world.base_height < 0 else records.position(self._world.base_height + 1, 0)
+        if cursor is not None and base is not None and cursor <= base:
+            self.check_kept(self._world.base_height)
         start = records.history_key(address, b"")
         stop = start + (records.POSITION_END if cursor is None else cursor)
         found = self._world.extra_scan(start, stop, limit + 1, reverse=True)
         entries = tuple(HistoryEntry(*records.place(key[len(start) :]), value) for key, value in found[:limit])
-        return entries, found[limit - 1][0][len(start) :] if len(found) > limit else None
+        return entries, found[limit - 1][0][len(start) :] if len(found) > limit else base
 
     def statement(
         self, address: str, asset: str, from_ms: int, to_ms: int, cursor: bytes | None = None, limit: int = 100
@@ -223,6 +226,7 @@ class Reads:
         """The receipt at that place. :raises Invalid: UNKNOWN."""
         row = self._world.extra_get(records.receipt_key(records.position(height, index)))
         if row is None:
+            self.check_kept(height)
             raise Invalid(Reason.UNKNOWN, f"there is no receipt {index} at height {height}")
         return _receipt_of(row)
 
@@ -247,13 +251,26 @@ class Reads:
         """What a block came to. :raises Invalid: UNKNOWN."""
         row = self._world.extra_get(records.result_key(height)) if height >= 0 else None
         if row is None:
+            self.check_kept(height)
             raise Invalid(Reason.UNKNOWN, f"height {height} has not been executed")
         return ResultRow.decode(row)
+
+    def check_kept(self, height: int) -> None:
+        """Whether what a height came to can be here. :raises Invalid: PRUNED."""
+        base_height = self._world.base_height
+        if 0 <= height <= base_height:
+            raise Invalid(
+                Reason.PRUNED,
+                f"this node's state came as a snapshot of height {base_height}: of what was before it keeps neither "
+                "receipts nor histories; ask an archive node",
+            )
 
     def state_root(self, height: int) -> bytes:
         """State root after a height. :raises Invalid: UNKNOWN."""
         if height == self._world.height:
             return self._world.root
+        if height < self._world.base_height:
+            self.check_kept(height)
         return self.result(height + 1).previous_state_root
 
     def events(
@@ -272,6 +289,7 @@ class Reads:
         looked at.
         """
         height, index, first = cursor
+        self.check_kept(height)
         start = records.receipt_key(records.position(max(height, 0), index))
         found = self._world.extra_scan(start, _above(b"receipt/"), scan_max + 1)
         entries: list[EventEntry] = []

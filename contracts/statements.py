@@ -30,9 +30,17 @@ def statement(
 ) -> StatementPage:
     """The account's movements of the asset in blocks whose time is from ``from_ms`` to ``to_ms``, oldest first.
 
-    :raises Invalid: MALFORMED for a cursor that is none.
+    :raises Invalid: MALFORMED for a cursor that is none; PRUNED, the period begins before what this node keeps.
     """
-    start, begun, given = records.position(_first_height(world, from_ms), 0), b"", 0
+    first_height = _first_height(world, from_ms)
+    if first_height <= world.base_height:
+        time_ms = ResultRow.decode(world.extra_get(records.result_key(world.base_height)) or b"").time_ms
+        raise Invalid(
+            Reason.PRUNED,
+            f"this node's state came as a snapshot of height {world.base_height}: its statements begin after {time_ms} "
+            "ms; ask an archive node for what was before",
+        )
+    start, begun, given = records.position(first_height, 0), b"", 0
     if cursor is not None:
         if len(cursor) != _CURSOR.size:
             raise Invalid(Reason.MALFORMED, "not a cursor of a statement")

@@ -7,15 +7,21 @@ forget. Rows, by their first byte:
     d  block digest       height
     t  transaction id     height and index: an id that is here never executes again
     x  height             state root, receipts root, V(height + L)
-    v  height             nothing: V(height) is another set than V(height − 1)
+    v  height             V(height), which is another set than V(height − 1)
     c  height             checkpoint certificate
     e  height, digest     evidence of a double vote
+    r  height             the rotation of primaries at it, for the newest heights at which the state can be fetched
+    h  height             a block without certificate and bodies: of the heights just below a snapshot's
+    f                     first height whose block is here; absent while that is 1
     m                     newest height, and the rotation of primaries after it
+
+A chain that began with a snapshot, or whose old blocks were pruned, keeps of what came before: which ids were executed,
+who validated, the certificates that prove it, and evidence.
 """
 
 import struct
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import islice
@@ -27,19 +33,24 @@ from state.anchor import Anchor, read_anchor, write_anchor
 from state.block import Block
 from state.certificate import Certificate
 from state.digest import DIGEST_BYTES, NO_DIGEST
-from state.errors import Corrupt
+from state.errors import Corrupt, Invalid, Reason
 from state.evidence import Evidence
 from state.keyvalue import KeyValue
+from state.snapshot import SNAPSHOT_HEIGHTS
 from state.validators import ValidatorSet
 
 EVIDENCE_PER_KEY_MAX = 100
 """One piece convicts, the others show that it went on; a liar must not fill the disk with them."""
 
+ROTATIONS_KEPT = 64
+"""Of so many states that can be fetched the rotation is known: more than any node holds."""
+
 _HEIGHT = struct.Struct(">Q")
 _PLACE = struct.Struct(">QI")
 _META = b"m"
+_FIRST = b"f"
 
-_MOVE_AWAY = (
+MOVE_AWAY = (
     "Move the chain and state directories and the file anchor away and start again: "
     "the node fetches the chain from its peers."
 )
@@ -53,6 +64,21 @@ class Outcome:
     receipts_root: bytes
     validators: ValidatorSet
     """V(height + L)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What a chain begins with that leaves its past out: all of it checked."""
+
+    decided: DecidedBlock
+    rotation: bytes
+    """At that height, encoded."""
+    outcome: Outcome
+    checkpoint: Certificate
+    sets: Sequence[tuple[int, ValidatorSet]]
+    """First height and validators of every set up to L above that height, ascending."""
+    checkpoints: Sequence[Certificate]
+    """Those that prove the sets, each of L heights before."""
 
 
 class Chain:
@@ -73,6 +99,9 @@ class Chain:
         """Encoded rotation of primaries after the newest block; empty before the first."""
         self._accused: Counter[bytes] | None = None
         """How much evidence is kept against each vote key; read when the first comes."""
+        first = database.get_verified(_FIRST)
+        self.first_height = 1 if first is None else int(_HEIGHT.unpack(first)[0])
+        """The first height whose block is here, or will be."""
         meta = database.get_verified(_META)
         if meta is not None:
             height, digest, rotation = codec.fields(codec.unpack(meta), int, bytes, bytes)
@@ -92,8 +121,73 @@ class Chain:
         changes[b"d" + block.digest] = _HEIGHT.pack(block.height)
         changes[_row(b"b", block.height)] = codec.pack(decided.to_value())
         changes[_META] = codec.pack([block.height, block.digest, rotation])
+        if not block.height % SNAPSHOT_HEIGHTS:
+            changes[_row(b"r", block.height)] = rotation
+            if block.height > ROTATIONS_KEPT * SNAPSHOT_HEIGHTS:
+                changes[_row(b"r", block.height - ROTATIONS_KEPT * SNAPSHOT_HEIGHTS)] = None
         self._database.write(changes, sync=False)
         self.height, self.digest, self.rotation = block.height, block.digest, rotation
+
+    def begin(self, beginning: Beginning) -> None:
+        """Begin an empty chain with a block that has others before it. Durable after ``sync``."""
+        assert self.height == 0
+        block = beginning.decided.block
+        changes: dict[bytes, bytes | None] = {_FIRST: _HEIGHT.pack(block.height)}
+        for first, validators in beginning.sets:
+            changes[_row(b"v", first)] = codec.pack(validators.to_value())
+        for certificate in (*beginning.checkpoints, beginning.checkpoint):
+            changes[_row(b"c", certificate.vote.height)] = codec.pack(certificate.to_value())
+        self._database.write(changes, sync=False)
+        self.first_height = block.height
+        self.height, self.digest = block.height - 1, block.header.parent
+        self.append(block, beginning.decided.certificate, beginning.decided.transactions, beginning.rotation)
+        self.put_outcome(block.height, beginning.outcome)
+
+    def put_past(self, blocks: Sequence[Block]) -> None:
+        """Keep the ids that blocks below the first one have executed, and their headers for others who ask."""
+        changes: dict[bytes, bytes | None] = {}
+        for block in blocks:
+            changes[_row(b"h", block.height)] = codec.pack(block.to_value())
+            for index, entry in enumerate(block.entries):
+                changes[b"t" + entry[:DIGEST_BYTES]] = _PLACE.pack(block.height, index)
+        self._database.write(changes, sync=False)
+
+    def prune(self, first_height: int, proves_change: Callable[[int], bool]) -> None:
+        """Forget the blocks below a height, and what executing them gave; the index of ids, the sets of validators,
+        the certificates that prove them, and evidence stay.
+
+        :param proves_change: whether the checkpoint certificate of a height proves a change of the validators.
+        """
+        assert first_height <= self.height
+        changes: dict[bytes, bytes | None] = {_FIRST: _HEIGHT.pack(first_height)}
+        for height in range(self.first_height, first_height):
+            changes[_row(b"b", height)] = changes[_row(b"x", height)] = None
+            if not proves_change(height):
+                changes[_row(b"c", height)] = None
+        for name, _ in self._database.scan(_row(b"h", 0), _row(b"h", first_height)):
+            changes[name] = None
+        self._database.write(changes, sync=False)
+        self.first_height = first_height
+
+    def header(self, height: int) -> Block | None:
+        """The block of a height, of which only header and entries may be here."""
+        decided = self.decided(height)
+        if decided is not None:
+            return decided.block
+        row = self._database.get_verified(_row(b"h", height))
+        return None if row is None else Block.from_value_again(codec.unpack(row))
+
+    def rotation_at(self, height: int) -> bytes | None:
+        """The rotation of primaries at one of the newest heights at which the state can be fetched."""
+        return self._database.get_verified(_row(b"r", height))
+
+    def check_kept(self, height: int) -> None:
+        """Whether the block of a height can be here. :raises Invalid: PRUNED."""
+        if 1 <= height < self.first_height:
+            raise Invalid(
+                Reason.PRUNED,
+                f"this node keeps the chain from block {self.first_height} on; ask an archive node for what was before",
+            )
 
     def decided(self, height: int) -> DecidedBlock | None:
         """The block of a height. :raises Corrupt: the row is damaged."""
@@ -114,7 +208,7 @@ class Chain:
         for height in range(first_height, self.height + 1):
             decided = self.decided(height)
             if decided is None:
-                raise Corrupt(f"block {height} is missing from the chain. {_MOVE_AWAY}")
+                raise Corrupt(f"block {height} is missing from the chain. {MOVE_AWAY}")
             yield decided
 
     def place(self, transaction_id: bytes) -> tuple[int, int] | None:
@@ -132,10 +226,10 @@ class Chain:
         found: list[bytes] = []
         for height in sorted(wanted)[:blocks_max]:
             decided = self.decided(height)
-            assert decided is not None, "the transaction index names a block that is not there"
-            found.extend(
-                decided.transactions[index] for index, entry in wanted[height] if decided.block.entries[index] == entry
-            )
+            assert decided is not None or height < self.first_height, "the index names a block that is not there"
+            if decided is not None:
+                entries = decided.block.entries
+                found.extend(decided.transactions[index] for index, entry in wanted[height] if entries[index] == entry)
         return found
 
     def put_evidence(self, height: int, encoded: bytes) -> None:
@@ -164,9 +258,14 @@ class Chain:
         state_root, receipts_root, validators = codec.fields(codec.unpack(row), bytes, bytes, list)
         return Outcome(codec.blob(state_root), codec.blob(receipts_root), ValidatorSet.from_value(validators))
 
-    def put_change(self, first_height: int) -> None:
-        """Note that the validators change at a height."""
-        self._database.write({_row(b"v", first_height): b""}, sync=False)
+    def put_change(self, first_height: int, validators: ValidatorSet) -> None:
+        """Note who validates from a height on."""
+        self._database.write({_row(b"v", first_height): codec.pack(validators.to_value())}, sync=False)
+
+    def set_since(self, height: int) -> ValidatorSet | None:
+        """The set that a change at ``height`` or the newest one before it has put in force, None without any."""
+        scan = self._database.scan(_row(b"v", 0), _row(b"v", height + 1), reverse=True)
+        return next((ValidatorSet.from_value(codec.unpack(row)) for _, row in scan), None)
 
     def changes(self, after_height: int, count_max: int) -> list[int]:
         """Heights above ``after_height`` at which the validators change, ascending."""
@@ -182,6 +281,10 @@ class Chain:
         """The checkpoint certificate of a height, None while there is none."""
         row = self._database.get_verified(_row(b"c", height))
         return None if row is None else Certificate.from_value(codec.unpack(row))
+
+    def scrub(self, start: bytes, bytes_max: int) -> tuple[bytes | None, int]:
+        """Verify rows of every kind from ``start`` on; where to go on (None: the end), and how many bytes it were."""
+        return self._database.scrub(start, bytes_max)
 
     def sync(self) -> None:
         """Make everything so far durable, then move the anchor.
@@ -203,7 +306,7 @@ class Chain:
         decided = self.decided(anchor.height)
         if decided is None or decided.block.digest != anchor.block_digest:
             found = "nothing" if decided is None else "another block"
-            raise Corrupt(f"the anchor names block {anchor.height}, and the chain holds {found} there. {_MOVE_AWAY}")
+            raise Corrupt(f"the anchor names block {anchor.height}, and the chain holds {found} there. {MOVE_AWAY}")
 
     def close(self) -> None:
         """Make everything durable and give the files back."""

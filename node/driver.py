@@ -364,6 +364,8 @@ class Driver:
             self._server.blocks(event.member, *bulk.decode_get_blocks(event.payload))
         elif event.kind == BulkKind.BLOCKS:
             self._check_fetched(event.member, self.catch_up.answered(event.member, event.payload))
+        elif event.kind == BulkKind.PRUNED:
+            self._pruned(event.member, bulk.decode_pruned(event.payload))
 
     def _reject(self, member: str, error: Invalid) -> None:
         self.rejected_count += 1
@@ -383,6 +385,17 @@ class Driver:
 
     # ------------------------------------------------------------------------------------------- catching up
 
+    def _pruned(self, peer: str, first_height: int) -> None:
+        self.catch_up.pruned(peer, first_height)
+        if self.catch_up.pruned_below:
+            self._parts.listener.log(
+                logging.ERROR,
+                "no peer keeps the next block any more: link with an archive node, or begin again from a snapshot "
+                "(docs/operations.md)",
+                next=self._next_height(),
+                kept_from=self.catch_up.pruned_below,
+            )
+
     def _check_fetched(self, peer: str, fetched: list[Fetched]) -> None:
         def checked(valid: Sequence[bool]) -> None:
             if all(valid):
@@ -390,7 +403,6 @@ class Driver:
                 self._feed()
             else:
                 self._parts.listener.log(logging.ERROR, "a block with a bad signature in it", peer=peer)
-                self.catch_up.add([])
                 self.catch_up.pass_over(peer)
 
         self._verify([transaction for item in fetched for transaction in item.transactions], checked)

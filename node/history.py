@@ -54,7 +54,7 @@ class ValidatorHistory:
     def executed(self, height: int, validators: ValidatorSet) -> None:
         """Executing ``height`` gave V(height + L)."""
         if validators != self.find(height + self._lag - 1):
-            self._chain.put_change(height + self._lag)
+            self._chain.put_change(height + self._lag, validators)
         self._sets[height + self._lag] = validators
         self._sets.pop(height + self._lag - SETS_CACHED_MAX, None)
 
@@ -65,7 +65,10 @@ class ValidatorHistory:
         known = self._sets.get(height)
         if known is None:
             outcome = self._chain.outcome(height - self._lag)
-            known = None if outcome is None else outcome.validators
+            if outcome is not None:
+                known = outcome.validators
+            elif height - self._lag < self._chain.first_height:
+                known = self._chain.set_since(height) or self._genesis
         return known
 
     def at(self, height: int) -> ValidatorSet:

@@ -206,6 +206,7 @@ class NodeQueries:
         height = self._latest.height if height is None else height
         if not 1 <= height <= self._latest.height:
             raise Invalid(Reason.UNKNOWN, f"there is no executed block of height {height} here")
+        self._chain.check_kept(height)
         answer = await self._sources.execution.read(reads.BLOCK, height)
         decided = self._decided(height)
         return BlockFact(
@@ -222,6 +223,7 @@ class NodeQueries:
         height = self._sources.notices.certified_height if height is None else height
         certificate = self._chain.checkpoint(height) if height >= 1 else None
         if certificate is None:
+            self._chain.check_kept(height)
             if 1 <= height <= self._latest.height:
                 raise Invalid(Reason.UNAVAILABLE, f"height {height} has no checkpoint certificate here")
             raise Invalid(Reason.UNKNOWN, f"there is no executed block of height {height} here")
@@ -243,7 +245,8 @@ class NodeQueries:
         place = self._chain.place(transaction_id)
         assert place is not None, "what is not undecided has a place"
         height, index = place
-        encoded = self._decided(height).transactions[index]
+        is_kept = height >= self._chain.first_height
+        encoded = self._decided(height).transactions[index] if is_kept else None
         found = await self._sources.execution.read(reads.RECEIPT, transaction_id, height, index)
         return _transaction_fact(found, encoded, Cause.TRANSACTION)
 
@@ -352,6 +355,7 @@ class NodeQueries:
             raise Invalid(Reason.UNAVAILABLE, "no block has been executed yet, so nothing is certified")
         certificate = self._chain.checkpoint(height)
         if certificate is None:
+            self._chain.check_kept(height)
             await self._sources.notices.certificates.wait(height, PROOF_WAIT_MS)
             certificate = self._chain.checkpoint(height)
         if certificate is None:
@@ -375,6 +379,7 @@ class NodeQueries:
         """A decided block, from the cache if it is there."""
         found = self._blocks.get(height)
         if found is None:
+            self._chain.check_kept(height)
             found = self._chain.decided(height)
             assert found is not None, "every height up to the newest has a block"
             self._blocks[height] = found

@@ -32,7 +32,7 @@ from rpc.backend import (
     SimulationFact,
     StatementFact,
 )
-from state import codec
+from state import codec, snapshot
 from state.address import AddressType, decode_address
 from state.codec import Value
 from state.errors import Invalid, Reason
@@ -53,6 +53,9 @@ EVENT_RECEIPTS_STEP = 256
 
 EVENT_RECEIPTS_MAX = 2_048
 """Receipts that one page looks at, at most: about 20 ms."""
+
+LEAVES_BYTES_TARGET = 1024 * 1024
+"""An answer with leaves of a snapshot stops growing here: 10 ms of the execution process."""
 
 _EVENT_PLACE = struct.Struct(">QII")
 """An event's cursor: height, index of the transaction, index of the event."""
@@ -113,6 +116,31 @@ class ReceiptProofAnswer:
     proof: tuple[bytes, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class PinsAnswer:
+    """The states that can be fetched."""
+
+    pins: tuple[tuple[int, bytes], ...]
+    """Height and root, the newest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class PackedAnswer:
+    """What is passed on to a peer as it is."""
+
+    packed: bytes | None
+    """None where the state of that height is not held any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScrubAnswer:
+    """Rows of the world state were verified."""
+
+    next_key: bytes | None
+    """Where to go on; None at the end."""
+    size_bytes: int
+
+
 def body_value(body: Body) -> Value:
     """A transaction's body on its way to ``SIMULATE``; it may still lack its keys."""
     calls: list[Value] = [
@@ -148,6 +176,10 @@ def _call(value: Value) -> Call:
 def _key(value: Value) -> Key:
     suite, public = codec.fields(value, int, bytes)
     return codec.natural(suite), codec.blob(public)
+
+
+def _scrub(executor: Executor, start: bytes, bytes_max: int) -> ScrubAnswer:
+    return ScrubAnswer(*executor.world.scrub(start, bytes_max))
 
 
 # ------------------------------------------------------------------------------------------------- transactions
@@ -189,6 +221,7 @@ def _simulate(executor: Executor, body: Value) -> SimulationFact:
 
 def _block(executor: Executor, height: int) -> BlockAnswer:
     reads = Reads(executor)
+    reads.check_kept(height)
     result = reads.result(height)
     scheduled = tuple(reads.receipt(height, index).transaction_id for index in range(result.runs))
     return BlockAnswer(executor.world.height, result.failed_count, scheduled)
@@ -359,6 +392,26 @@ def _text(cursor: bytes) -> str:
         raise Invalid(Reason.MALFORMED, "not a cursor of this list") from None
 
 
+# ----------------------------------------------------------------------------------------------------- snapshots
+
+
+def _pins(executor: Executor) -> PinsAnswer:
+    return PinsAnswer(executor.world.pins())
+
+
+def _cuts(executor: Executor, height: int) -> PackedAnswer:
+    pin = executor.world.pinned(height)
+    return PackedAnswer(None if pin is None else codec.pack(snapshot.cuts_value(pin.cuts())))
+
+
+def _leaves(executor: Executor, height: int, start: bytes, stop: bytes | None) -> PackedAnswer:
+    pin = executor.world.pinned(height)
+    if pin is None:
+        return PackedAnswer(None)
+    leaves, is_complete = pin.leaves(start, stop, LEAVES_BYTES_TARGET)
+    return PackedAnswer(codec.pack([is_complete, [part for leaf in leaves for part in leaf]]))
+
+
 RECEIPT = Read("receipt", ReceiptAnswer, _receipt)
 RECEIPT_PROOF = Read("receipt_proof", ReceiptProofAnswer, _receipt_proof)
 SIMULATE = Read("simulate", SimulationFact, _simulate)
@@ -372,10 +425,15 @@ CONTRACT_ABI = Read("contract_abi", ContractAbi, _contract_abi)
 CONTRACT_QUERY = Read("contract_query", QueryFact, _contract_query)
 EVENTS = Read("events", EventPage, _events)
 ROSTER = Read("roster", Roster, roster)
+SCRUB = Read("scrub", ScrubAnswer, _scrub)
+PINS = Read("pins", PinsAnswer, _pins)
+CUTS = Read("cuts", PackedAnswer, _cuts)
+LEAVES = Read("leaves", PackedAnswer, _leaves)
 
 _ALL: tuple[Read[object], ...] = (
     *(RECEIPT, RECEIPT_PROOF, SIMULATE, BLOCK, STATE_PROOF, ACCOUNT, HISTORY, STATEMENT),
-    *(CONTRACTS, CONTRACT_ABI, CONTRACT_QUERY, EVENTS, ROSTER),
+    *(CONTRACTS, CONTRACT_ABI, CONTRACT_QUERY, EVENTS, ROSTER, SCRUB),
+    *(PINS, CUTS, LEAVES),
 )
 READS: dict[str, Read[object]] = {read.name: read for read in _ALL}
 """Every read by its name: what the execution process can be asked."""

@@ -63,6 +63,10 @@ class Server:
         """Send decided blocks from a height on."""
         if not self._may_ask(member):
             return
+        if 1 <= first_height < self._chain.first_height:
+            self._charge(member, 0)
+            self._network.send_bulk(member, BulkKind.PRUNED, bulk.encode_pruned(self._chain.first_height))
+            return
         rows: list[bytes] = []
         size = 0
         for height in range(first_height, min(first_height + count, self._chain.height + 1)):

@@ -12,7 +12,7 @@ from pathlib import Path
 from consensus.events import Decision
 from consensus.rotation import Rotation, first_rotation, next_rotation
 from consensus.start import StartState
-from node.chain import Chain, Outcome
+from node.chain import MOVE_AWAY, Chain, Outcome
 from node.history import ValidatorHistory
 from node.records import Recovered
 from node.signer import Signer
@@ -48,6 +48,11 @@ def replay(
 
     :raises Corrupt: the chain lacks what was durable.
     """
+    if chain.first_height > 1 and world_height < chain.first_height:
+        raise Corrupt(
+            f"The world state is of height {world_height}, and this chain begins at block {chain.first_height}, so it "
+            f"can't be rebuilt here. {MOVE_AWAY}"
+        )
     height = min(chain.height, world_height)
     while height and chain.outcome(height) is None:
         height -= 1

@@ -46,6 +46,17 @@ class BulkKind(IntEnum):
     GET_BLOCKS = 3
     """Decided blocks from a height on."""
     BLOCKS = 4
+    PRUNED = 5
+    """The first height from which the sender has blocks or headers: what was asked for lies below it."""
+    GET_SNAPSHOT = 6
+    """From here on: p2p.snapshots."""
+    SNAPSHOT = 7
+    GET_CUTS = 8
+    CUTS = 9
+    GET_LEAVES = 10
+    LEAVES = 11
+    GET_HEADERS = 12
+    HEADERS = 13
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +116,17 @@ def decode_get_blocks(payload: bytes) -> tuple[int, int]:
     """First height and count, the count cut to BLOCKS_MAX. :raises Invalid: MALFORMED."""
     first_height, count = codec.fields(codec.unpack(payload, 64), int, int)
     return codec.natural(first_height), min(codec.natural(count), BLOCKS_MAX)
+
+
+def encode_pruned(first_height: int) -> bytes:
+    """A PRUNED message."""
+    return codec.pack([first_height])
+
+
+def decode_pruned(payload: bytes) -> int:
+    """The first height that the peer has. :raises Invalid: MALFORMED."""
+    (first_height,) = codec.fields(codec.unpack(payload, 64), int)
+    return codec.natural(first_height)
 
 
 def encode_blocks(packed: Sequence[bytes]) -> bytes:

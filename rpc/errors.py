@@ -86,6 +86,9 @@ _REASONS = {
     Reason.UNAVAILABLE: ErrorKind(
         UNAVAILABLE, "unavailable", "It is not to be had at this node now; try again.", retryable=True
     ),
+    Reason.PRUNED: ErrorKind(
+        UNAVAILABLE, "pruned", "It lies further back than this node keeps the chain; ask an archive node."
+    ),
     Reason.GAP: ErrorKind(UNAVAILABLE, "gap", "What the cursor points at is no longer kept; start anew."),
 }
 

@@ -11,6 +11,15 @@ Finder: TypeAlias = Callable[[bytes], bytes | None]
 """Gives the row under a key, verified."""
 
 
+class Rows(Protocol):
+    """Rows as they were at one moment, whatever is written later."""
+
+    def scan(
+        self, start: bytes = b"", stop: bytes | None = None, *, reverse: bool = False, verify: bool = True
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """The rows with start ≤ key < stop one by one."""
+
+
 class KeyValue(Protocol):
     """Rows ordered by their keys, bytewise."""
 
@@ -33,6 +42,9 @@ class KeyValue(Protocol):
 
     def scrub(self, start: bytes, bytes_max: int) -> tuple[bytes | None, int]:
         """Verify rows from ``start`` on, so many bytes; where to go on (None: the end), and how many bytes it were."""
+
+    def view(self) -> Rows:
+        """The rows as they are now. What is replaced later is kept until the view is forgotten."""
 
     def write(self, changes: Mapping[bytes, bytes | None], *, sync: bool) -> None:
         """Write all changes or none (None deletes). With ``sync`` they and all earlier ones are durable after."""

@@ -66,6 +66,10 @@ class MemoryDatabase:
             size += len(key) + len(row)
         return None, size
 
+    def view(self) -> "MemoryDatabase":
+        """A copy."""
+        return self.clone()
+
     def write(self, changes: Mapping[bytes, bytes | None], *, sync: bool) -> None:
         """Write all changes (None deletes). With ``sync`` a crash takes neither these nor any before."""
         assert not self._closed, "the database is closed"

@@ -177,6 +177,12 @@ class Database:
             self._die("read", error)
         return self._scanned(place, start, stop, reverse)
 
+    def view(self) -> "Database":
+        """The rows as they are now, for scans alone; LevelDB keeps what is replaced later until this is forgotten."""
+        if self._failure is not None:
+            raise self._failure
+        return Database(self._path, self._db.snapshot())
+
     def _scanned(
         self, place: Any, start: bytes, stop: bytes | None, reverse: bool
     ) -> Iterator[tuple[bytes, bytes]]:

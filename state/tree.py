@@ -115,6 +115,11 @@ class Tree:
         return self._node[0]
 
     @property
+    def node(self) -> Node:
+        """The tree as it is; updates leave it so, but for what its buckets remember."""
+        return self._node
+
+    @property
     def key_count(self) -> int:
         """Keys in the tree."""
         return self._node[1]

@@ -6,7 +6,8 @@ Rows of the database, by their first byte:
     x  extra key    → extra value                         receipts, history, indexes: written with the block that
                                                           made them, not authenticated by the state root
     u  height (8)   → previous values of the keys that this height changed, for the last UNDO_HEIGHTS heights
-    m  name         → "format": version; "head": height (8) ‖ block digest ‖ state root
+    m  name         → "format": version; "head": height (8) ‖ block digest ‖ state root; "base": height (8), in a state
+                      that came as a snapshot: extra rows begin above it
 
 A block is one write batch, so that a crash leaves a whole height. It is not synced: what a power cut takes is
 replayed from the chain. At open the tree is rebuilt from the leaves and must have the root in the head, so leaves
@@ -19,14 +20,16 @@ from hashlib import sha256
 from state.cache import Cache, Missing
 from state.digest import DIGEST_BYTES, NO_DIGEST
 from state.errors import Corrupt
-from state.keyvalue import Finder, KeyValue, prefix_range
+from state.keyvalue import Finder, KeyValue, Rows, prefix_range
 from state.proof import VALUE_PREFIX, StateProof
-from state.tree import Tree
+from state.snapshot import SNAPSHOT_HEIGHTS, Cut, Leaf, cuts_of
+from state.tree import Node, Tree
 
 LEAF, EXTRA, UNDO, META = b"l", b"x", b"u", b"m"
 
 HEAD_KEY = META + b"head"
 FORMAT_KEY = META + b"format"
+BASE_KEY = META + b"base"
 
 FORMAT = b"\x01"
 """Version of the rows above. Another one is refused."""
@@ -42,6 +45,12 @@ KEY_BYTES_MAX = 2 ** (8 * KEY_LENGTH_BYTES) - 1
 UNDO_HEIGHTS = 8
 """Heights whose previous values are kept: the lag L, since a diverging root shows at most L heights later."""
 
+PINS_MAX = 4
+"""Heights whose state is held at once: the newest, and those that somebody is fetching."""
+
+PIN_HEIGHTS_KEPT = 1_024
+"""So many heights after it was last asked for a state is let go: 20 s at full speed."""
+
 VALUE_CACHE_BYTES_MAX = 32 * 1024 * 1024
 """Memory for values read or written lately, bytes. A read from LevelDB costs 6 µs, one from here 0.2."""
 
@@ -51,10 +60,42 @@ ABSENT_LENGTH = b"\xff\xff\xff\xff"
 RECOVERY = "Delete the state directory and start again: the node rebuilds its state from the chain."
 
 
+class Pin:
+    """The state after one height, held while later ones are written. Same thread as its world."""
+
+    __slots__ = ("_node", "_rows", "asked_height", "height", "root")
+
+    def __init__(self, height: int, node: Node, rows: Rows) -> None:
+        self.height = height
+        self.asked_height = height
+        """The world's height when it was asked for last."""
+        self.root = node[0]
+        self._node = node
+        self._rows = rows
+
+    def cuts(self) -> list[Cut]:
+        """The subtrees that it is fetched in."""
+        return cuts_of(self._node)
+
+    def leaves(self, start: bytes, stop: bytes | None, bytes_max: int) -> tuple[list[Leaf], bool]:
+        """Keys and values with start ≤ key digest < stop, ascending by it, until they reach ``bytes_max``; and
+        whether these are all."""
+        found: list[Leaf] = []
+        size = 0
+        above = prefix_range(LEAF)[1] if stop is None else LEAF + stop
+        for _, row in self._rows.scan(LEAF + start, above):
+            if size >= bytes_max:
+                return found, False
+            at = KEY_LENGTH_BYTES + int.from_bytes(row[:KEY_LENGTH_BYTES], "big")
+            found.append((row[KEY_LENGTH_BYTES:at], row[at:]))
+            size += len(row)
+        return found, True
+
+
 class World:
     """The state after one height. One owner, one thread."""
 
-    __slots__ = ("_block_digest", "_database", "_find", "_height", "_tree", "_values")
+    __slots__ = ("_base_height", "_block_digest", "_database", "_find", "_height", "_pins", "_tree", "_values")
 
     def __init__(self, database: KeyValue, height: int, block_digest: bytes) -> None:
         self._database = database
@@ -64,6 +105,9 @@ class World:
         self._find: Finder | None = None
         """Finds leaves as of the height."""
         self._tree = Tree(self._read_leaves)
+        self._pins: dict[int, Pin] = {}
+        base = database.get_verified(BASE_KEY)
+        self._base_height = HEIGHT_BEFORE_GENESIS if base is None else int.from_bytes(base, "big")
 
     @classmethod
     def open(cls, database: KeyValue) -> "World":
@@ -96,6 +140,11 @@ class World:
     def height(self) -> int:
         """The last committed height, or HEIGHT_BEFORE_GENESIS."""
         return self._height
+
+    @property
+    def base_height(self) -> int:
+        """Extra rows are of the heights above this one: a state that came as a snapshot has no history."""
+        return self._base_height
 
     @property
     def block_digest(self) -> bytes:
@@ -176,6 +225,30 @@ class World:
         """Proof of the key's value or absence under ``root``; check it with state.proof.verify_proof."""
         return self._tree.prove(key)
 
+    def pin(self) -> None:
+        """Hold the state as it is, if this is one of the heights at which others may fetch it."""
+        if self._height <= 0 or self._height % SNAPSHOT_HEIGHTS or self._height in self._pins:
+            return
+        oldest = self._height - PIN_HEIGHTS_KEPT
+        pins = sorted((pin for pin in self._pins.values() if pin.asked_height >= oldest), key=_asked)
+        # Of the newest ones, which nobody may have asked for yet, one stays: its certificate is there by now.
+        newest = max(pins, key=lambda pin: pin.height, default=None)
+        asked = [pin for pin in pins if pin.asked_height > pin.height and pin is not newest]
+        kept = asked[-(PINS_MAX - 2) :] + ([] if newest is None else [newest])
+        self._pins = {pin.height: pin for pin in kept}
+        self._pins[self._height] = Pin(self._height, self._tree.node, self._database.view())
+
+    def pins(self) -> tuple[tuple[int, bytes], ...]:
+        """Height and root of each state that is held, the newest first."""
+        return tuple((height, self._pins[height].root) for height in sorted(self._pins, reverse=True))
+
+    def pinned(self, height: int) -> Pin | None:
+        """The state of that height, if it is held; it is held longer then."""
+        pin = self._pins.get(height)
+        if pin is not None:
+            pin.asked_height = self._height + 1
+        return pin
+
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """Every key and value, ordered by key digest, as of now; for audits, exports and snapshots.
 
@@ -205,6 +278,10 @@ class World:
                     break
         return found
 
+    def scrub(self, start: bytes, bytes_max: int) -> tuple[bytes | None, int]:
+        """Verify rows of every kind from ``start`` on; where to go on (None: the end), and how many bytes it were."""
+        return self._database.scrub(start, bytes_max)
+
     def undo(self, height: int) -> dict[bytes, bytes | None] | None:
         """The values before ``height`` of the keys that it changed (None: absent), or None if no longer kept."""
         if height < 0:
@@ -221,6 +298,22 @@ class World:
                 for name, row in rows
             ]
         )
+
+
+def leaf_row(key: bytes, value: bytes) -> tuple[bytes, bytes]:
+    """The row of a key: name and contents."""
+    assert len(key) <= KEY_BYTES_MAX
+    return LEAF + sha256(key).digest(), len(key).to_bytes(KEY_LENGTH_BYTES, "big") + key + value
+
+
+def head_rows(height: int, block_digest: bytes, root: bytes) -> dict[bytes, bytes | None]:
+    """What makes leaves that were fetched a world without a past, once all of them are there."""
+    at = height.to_bytes(HEIGHT_BYTES, "big")
+    return {FORMAT_KEY: FORMAT, HEAD_KEY: at + block_digest + root, BASE_KEY: at}
+
+
+def _asked(pin: Pin) -> int:
+    return pin.asked_height
 
 
 def _value_of(key: bytes, row: bytes) -> bytes:

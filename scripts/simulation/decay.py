@@ -87,6 +87,10 @@ class SpoiltDatabase:
         self._touch([key for key, _ in self.beneath.rows(start, None)])
         return None, 0
 
+    def view(self) -> "SpoiltDatabase":
+        """See ``KeyValue``."""
+        return self.clone()
+
     def write(self, changes: Mapping[bytes, bytes | None], *, sync: bool) -> None:
         """See ``KeyValue``."""
         self._touch([])

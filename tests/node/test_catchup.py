@@ -5,7 +5,15 @@ from collections.abc import Sequence
 import pytest
 
 from node import catchup
-from node.catchup import ANSWER_TIMEOUT_MS, PASSED_OVER_MS, REPEAT_MS, REQUEST_BLOCKS, CatchUp, Fetched
+from node.catchup import (
+    ANSWER_TIMEOUT_MS,
+    PASSED_OVER_MS,
+    PEERS_ASKED_MAX,
+    REPEAT_MS,
+    REQUEST_BLOCKS,
+    CatchUp,
+    Fetched,
+)
 from node.timers import Timers
 from p2p import bulk
 from p2p.bulk import BulkKind, DecidedBlock
@@ -37,7 +45,8 @@ class Trip:
         asked = []
         for member, kind, payload in self.wire.sent:
             first, count = bulk.decode_get_blocks(payload)
-            assert (kind, count) == (BulkKind.GET_BLOCKS, REQUEST_BLOCKS)
+            assert kind == BulkKind.GET_BLOCKS
+            assert 1 <= count <= REQUEST_BLOCKS
             asked.append((member, first))
         self.wire.sent.clear()
         return asked
@@ -99,11 +108,12 @@ def test_nothing_is_asked_for_twice_while_signatures_are_checked() -> None:
     trip.catch_up.claim("bank01", 5)
     fetched = trip.answer("bank01", GROWN[:2])
     trip.catch_up.consider()
-    trip.catch_up.claim("bank02", 5)
     assert trip.asked() == [("bank01", 1)]
+    trip.catch_up.claim("bank02", 5)
+    assert trip.asked() == [("bank02", 3)]
     trip.catch_up.add(fetched)
     trip.catch_up.consider()
-    assert [first for _, first in trip.asked()] == [3]
+    assert trip.asked() == []
 
 
 def test_what_was_decided_another_way_meanwhile_is_left_out() -> None:
@@ -218,7 +228,7 @@ def test_no_more_is_fetched_than_memory_allows(monkeypatch: pytest.MonkeyPatch) 
     assert trip.asked() == [("bank01", 3)]
 
 
-def test_a_liar_takes_down_only_what_builds_on_its_blocks() -> None:
+def test_a_liar_takes_down_only_its_own_blocks() -> None:
     trip = Trip()
     trip.catch_up.claim("bank01", 2)
     trip.take("bank01", GROWN[:2])
@@ -230,8 +240,9 @@ def test_a_liar_takes_down_only_what_builds_on_its_blocks() -> None:
         trip.answer("bank00", [])
     assert trip.catch_up.fetched_count == 5
     trip.catch_up.pass_over("bank02")
-    assert trip.catch_up.fetched_count == 2
+    assert trip.catch_up.fetched_count == 4
     assert trip.decide_all() == [1, 2]
+    assert ("bank03", 3) in trip.asked()
 
 
 def test_an_answer_that_cannot_be_read_is_a_lie() -> None:
@@ -242,3 +253,88 @@ def test_an_answer_that_cannot_be_read_is_a_lie() -> None:
     with pytest.raises(Invalid, match=r"^malformed: not msgpack$"):
         trip.catch_up.answered("bank01", b"\xc1")
     assert trip.asked() == [("bank02", 1)]
+
+
+FAR = 10_000
+
+
+def far_behind(peers: int = 3) -> Trip:
+    """Far enough behind for several ranges at once."""
+    trip = Trip()
+    for number in range(peers):
+        trip.catch_up.claim(f"bank{number}", FAR)
+    return trip
+
+
+def test_several_peers_are_asked_at_once_each_for_a_range_of_its_own() -> None:
+    trip = far_behind(6)
+    asked = trip.asked()
+    assert [first for _, first in asked] == [1, 65, 129, 193]
+    assert len({peer for peer, _ in asked}) == len(asked) == PEERS_ASKED_MAX
+
+
+def test_of_large_blocks_no_more_are_asked_for_than_an_answer_holds() -> None:
+    trip = far_behind(1)
+    trip.take("bank0", GROWN[:2])
+    trip.catch_up.consider()
+    trip.catch_up.claim("bank9", FAR)
+    asked = [bulk.decode_get_blocks(payload) for _, _, payload in trip.wire.sent]
+    assert asked == [(1, REQUEST_BLOCKS), (3, 2), (5, 2)]
+
+
+def test_one_that_stalls_holds_up_the_others_for_three_seconds_at_most() -> None:
+    trip = far_behind(3)
+    asked = {first: peer for peer, first in trip.asked()}
+    slow = asked.pop(1)
+    trip.clock.pass_ms(trip.timers, ANSWER_TIMEOUT_MS - 1)
+    assert trip.asked() == []
+    for first, peer in asked.items():
+        with pytest.raises(Invalid, match="not those that were asked for"):
+            trip.answer(str(peer), GROWN[:1])
+        trip.catch_up.claim(str(peer), FAR)
+        assert first > 1
+    trip.clock.pass_ms(trip.timers, 1)
+    assert slow not in {peer for peer, _ in trip.asked()}
+    assert ANSWER_TIMEOUT_MS < 5_000
+
+
+def test_a_liars_range_is_asked_of_another_at_once() -> None:
+    trip = far_behind(6)
+    liar = next(peer for peer, first in trip.asked() if first == 65)
+    with pytest.raises(Invalid, match="not those that were asked for"):
+        trip.answer(str(liar), GROWN[:1])
+    ((other, first),) = trip.asked()
+    assert (first, other == liar) == (65, False)
+
+
+def test_who_has_pruned_is_asked_for_later_blocks_only() -> None:
+    trip = Trip()
+    trip.catch_up.claim("bank01", FAR)
+    assert trip.asked() == [("bank01", 1)]
+    trip.catch_up.pruned("bank01", 101)
+    assert trip.catch_up.pruned_below == 101
+    assert trip.asked() == []
+    trip.catch_up.claim("archive", FAR)
+    assert trip.catch_up.pruned_below == 0
+    assert trip.asked() == [("archive", 1)]
+    trip.height = 100
+    trip.catch_up.consider()
+    assert ("bank01", 101) in trip.asked()
+
+
+def test_pruned_is_no_excuse_for_what_is_kept() -> None:
+    trip = Trip()
+    with pytest.raises(Invalid, match=r"^unknown: blocks that nobody asked for$"):
+        trip.catch_up.pruned("bank01", 7)
+    trip.catch_up.claim("bank01", FAR)
+    with pytest.raises(Invalid, match=r"^bad_block: the peer says that it has what it does not send$"):
+        trip.catch_up.pruned("bank01", 1)
+
+
+def test_signatures_that_were_right_too_late_count_for_nothing() -> None:
+    trip = Trip()
+    trip.catch_up.claim("bank01", 5)
+    fetched = trip.answer("bank01", GROWN)
+    trip.catch_up.pass_over("bank01")
+    trip.catch_up.add(fetched)
+    assert trip.catch_up.fetched_count == 0
