@@ -21,6 +21,7 @@ from node.cli_inspect import start, status, verify
 from node.cli_join import join, keys
 from node.cli_settings import Exit, Settings, example, options
 from node.cli_statement import statement
+from node.cli_storage import backup, doctor, restore, rollback
 from node.cli_wallet import wallet
 
 FAULT_ENVIRONMENT = "HANSA_TRACEBACK"
@@ -45,6 +46,7 @@ def hansa(context: click.Context, url: str | None, home_path: Path | None, is_js
 GROUPS = (
     *(init, join, keys, genesis, testnet, devnet, start, status),
     *(wallet, account, identity, gov, statement, contract, verify),
+    *(doctor, backup, restore, rollback),
 )
 
 for member in GROUPS:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import uvloop
 
-from node import collector, descriptors, logs, upgrades
+from node import collector, descriptors, logs, repair, upgrades
 from node.life import Ending, Node
 from node.opening import Opening, check_port, lock_home, read_home
 from node.service import ServiceManager, ask_for_time
@@ -67,8 +67,12 @@ async def _live(opening: Opening, clients_max: int, manager: ServiceManager) -> 
     try:
         check_port(settings.p2p.host, settings.p2p.port, "p2p.port")
         check_port(settings.rpc.host, settings.rpc.port, "rpc.port")
+        found = repair.noted(opening.home)
+        if found is not None:
+            repair.mend(opening.home, opening.genesis, found)
         await node.start()
     except (Invalid, Corrupt) as error:
+        _mend(opening, node, error)
         logger.critical(error.detail if isinstance(error, Invalid) else str(error))
         is_outdated = isinstance(error, Invalid) and error.reason in OUTDATED
         _end_at_once(upgrades.EXIT_CODE if is_outdated else 1)
@@ -99,6 +103,19 @@ async def _live(opening: Opening, clients_max: int, manager: ServiceManager) -> 
         _end_at_once(1)
     logger.info("stopped")
     return code
+
+
+def _mend(opening: Opening, node: Node, error: Exception) -> None:
+    """If what refuses can be had anew, set it aside and begin again, as the same process; else return."""
+    try:
+        if not repair.mend(opening.home, opening.genesis, node.damage_of(error)):
+            return
+    except Corrupt as failure:
+        logger.critical(str(failure))
+        return
+    logging.shutdown()
+    # Nothing that was opened is used again, or even closed: every descriptor ends with the old program.
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def _explain(ending: Ending) -> None:

@@ -75,6 +75,8 @@ class Parts:
     execution: Execution
     listener: Listener
     pace: Pace
+    is_restored: bool = False
+    """Whether what was signed may be missing in the journal (node/restored.py)."""
     limits: ParameterHistory | None = None
     """The parameters by height; None for those of genesis, until a vote changes them."""
 
@@ -133,7 +135,12 @@ class Driver:
         )
         self._gossip = Gossip(parts.clock, parts.network, self.timers, parts.pool)
         self.catch_up = CatchUp(parts.clock, parts.network, self.timers, self._next_height)
-        self._guard = None if parts.signer is None else AmnesiaGuard(parts.signer, parts.validators)
+        self.is_restored = parts.is_restored
+        self.abstains_until: int | None = None
+        """Nothing is signed until this height is decided; None while peers have not said enough."""
+        self._guard = None
+        if parts.signer is not None:
+            self._guard = AmnesiaGuard(parts.signer, parts.validators, is_restored=parts.is_restored)
         self._handlers: dict[type, Callable[..., None]] = {
             seams.PeerJoined: self._peer_joined,
             seams.PeerLeft: self._peer_left,
@@ -316,7 +323,7 @@ class Driver:
 
     def _peer_joined(self, event: seams.PeerJoined) -> None:
         self._replica.step(core.PeerConnected(event.member))
-        self._ask_guard(event.member, event.newest_vote)
+        self._ask_guard(event.member, event.newest_vote, event.height)
         self.catch_up.claim(event.member, event.height)
 
     def _peer_left(self, event: seams.PeerLeft) -> None:
@@ -325,13 +332,18 @@ class Driver:
     def _bulk_up(self, event: seams.BulkUp) -> None:
         self.catch_up.heard_from_now(event.member)
 
-    def _ask_guard(self, member: str | None, newest_vote: bytes) -> None:
+    def _ask_guard(self, member: str | None, newest_vote: bytes, decided_height: int = 0) -> None:
         if self._guard is None:
             return
         known_height = min(self._next_height(), self._executed_height + self._parts.parameters.execution_lag)
-        allowed = self._guard.joined(member, newest_vote, known_height)
+        allowed = self._guard.joined(member, newest_vote, known_height, decided_height)
         if allowed is not None:
-            if allowed:
+            self.abstains_until = allowed
+            if allowed and self._parts.is_restored:
+                self._parts.listener.log(
+                    logging.WARNING, "restored: abstaining until what was signed before cannot matter", until=allowed
+                )
+            elif allowed:
                 self._parts.listener.log(
                     logging.ERROR, "peers hold newer votes of this node than its own record: abstaining", until=allowed
                 )

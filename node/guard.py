@@ -5,9 +5,13 @@ In the handshake each peer gives the newest vote of this node's own that it has.
 done so, signing is allowed; if one of the votes is not covered by the record on disk, the disk is an old one, and
 the node abstains until the height of that vote is decided. This detects ordinary restores of old backups; it is no
 proof against f liars.
+
+Of a home that was put back from a backup (node/restored.py) it is known that the record may be old: it also abstains
+up to two heights above the highest that those peers have decided.
 """
 
 from node.history import ValidatorHistory
+from node.restored import HEIGHTS_ABOVE
 from node.signer import Signer
 from state import codec
 from state.errors import Invalid
@@ -18,19 +22,24 @@ NEWEST_VOTE_BYTES_MAX = 1_024
 
 
 class AmnesiaGuard:
-    """Waits for peers after a start."""
+    """Waits for peers after a start.
 
-    def __init__(self, signer: Signer, validators: ValidatorHistory) -> None:
+    :param is_restored: whether the record is known to be an old one.
+    """
+
+    def __init__(self, signer: Signer, validators: ValidatorHistory, *, is_restored: bool = False) -> None:
         self._signer = signer
+        self._is_restored = is_restored
         self._validators = validators
         self._heard: dict[str, None] = {}
         self._above_height = 0
         self._is_open = False
 
-    def joined(self, member: str | None, newest_vote: bytes, height: int) -> int | None:
+    def joined(self, member: str | None, newest_vote: bytes, height: int, decided_height: int = 0) -> int | None:
         """A peer has said what it holds; None for the node itself, which asks once at the start.
 
         :param height: the validators of this height count: the first undecided one, or the last with a known set.
+        :param decided_height: the newest height that the peer says is decided.
         :returns: the height up to which to abstain (0: none), once, when enough have spoken; else None.
         """
         if self._is_open:
@@ -41,6 +50,8 @@ class AmnesiaGuard:
         if member in others:
             self._heard[member] = None
             self._above_height = max(self._above_height, self._height_above_record(newest_vote))
+            if self._is_restored:
+                self._above_height = max(self._above_height, decided_height + HEIGHTS_ABOVE)
         if len(self._heard) < validators.quorum - 1:
             return None
         self._is_open = True

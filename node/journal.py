@@ -18,7 +18,7 @@ failure may leave an older mark, which says less and nothing wrong.
 import os
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from hashlib import sha256
@@ -34,7 +34,8 @@ _MARK = b"\xa7HJ1"
 _HEADER = struct.Struct(">4sBII")
 """Mark, kind (never 0: zeros after a mark would be a record), length of the payload, CRC-32 over kind and payload."""
 
-_MARK_FILE = "durable"
+MARK_FILE = "durable"
+"""Name of the mark."""
 _MARK_BODY = struct.Struct(">8sQQ")
 """What it is, number of the newest segment, and how many bytes of it were durable; a SHA-256 follows."""
 _MARK_MAGIC = b"hansa j\x01"
@@ -83,33 +84,64 @@ def recover(directory: Path) -> list[Record]:
 
     :raises Corrupt: the journal is missing or damaged.
     """
-    segments = _segments(directory)
+    records: list[Record] = []
+    for path, found, end in _read(directory):
+        if end < path.stat().st_size:
+            os.truncate(path, end)
+        records.extend(found)
+    return records
+
+
+def peek(directory: Path) -> list[Record]:
+    """What ``recover`` would give, and nothing is changed. :raises Corrupt: the journal is missing or damaged."""
+    return [record for _, found, _ in _read(directory) for record in found]
+
+
+def replace(directory: Path, records: Sequence[Record]) -> None:
+    """Have a closed journal hold these records and no others, durably."""
+    old = segments_of(directory)
+    path = _write_segment(directory, _number(old[-1]) + 1, records)
+    (directory / MARK_FILE).write_bytes(mark_of(_number(path), path.stat().st_size))
+    for segment in old:
+        segment.unlink()
+
+
+def _read(directory: Path) -> Iterator[tuple[Path, list[Record], int]]:
+    """Each segment with its good records and where they end. :raises Corrupt: the journal is missing or damaged."""
+    segments = segments_of(directory)
     if not segments:
         raise Corrupt(
             f"the journal in {directory} is missing. It holds what this validator has signed, and signing without it "
             "could contradict an earlier vote. Restore the directory as it last was on this host. If it is lost, "
             "keep this validator stopped until the members have replaced its vote key."
         )
-    marked = read_mark(directory)
-    if marked is not None and marked[0] > _number(segments[-1]):
-        raise Corrupt(f"{_segment_path(directory, marked[0])} is missing. {_DAMAGED}")
-    records: list[Record] = []
     for path in segments:
-        data = path.read_bytes()
-        found, end = read_segment(data, str(path), is_newest=path == segments[-1])
-        if marked is not None and marked[0] == _number(path) and end < marked[1]:
-            raise Corrupt(f"{path} is damaged at byte {end}: {marked[1]} bytes of it were durable. {_DAMAGED}")
-        if end < len(data):
-            os.truncate(path, end)
-        records.extend(found)
-    return records
+        found, end = read_segment(path.read_bytes(), str(path), is_newest=path == segments[-1])
+        check_mark(path, end)
+        yield path, found, end
+
+
+def check_mark(path: Path, end: int) -> None:
+    """Compare a segment, good up to ``end``, with the mark beside it.
+
+    :raises Corrupt: more of it was durable, or it is not the newest that there was.
+    """
+    marked = read_mark(path.parent)
+    if marked is None:
+        return
+    number, durable_bytes = marked
+    if number == _number(path) and end < durable_bytes:
+        raise Corrupt(f"{path} is damaged at byte {end}: {durable_bytes} bytes of it were durable. {_DAMAGED}")
+    newest = _segment_path(path.parent, number)
+    if number > _number(path) and not newest.exists():
+        raise Corrupt(f"{newest} is missing. {_DAMAGED}")
 
 
 def read_mark(directory: Path) -> tuple[int, int] | None:
     """Number of the newest segment and how much of it was durable at least; None where that is not known: the mark is
     younger than the journal, or damaged, and what the journal itself says of its end has to do."""
     try:
-        content = (directory / _MARK_FILE).read_bytes()
+        content = (directory / MARK_FILE).read_bytes()
     except FileNotFoundError:
         return None
     body = content[: _MARK_BODY.size]
@@ -117,14 +149,6 @@ def read_mark(directory: Path) -> tuple[int, int] | None:
         return None
     magic, number, size = _MARK_BODY.unpack(body)
     return (number, size) if magic == _MARK_MAGIC else None
-
-
-def newest_size(directory: Path) -> tuple[Path, int]:
-    """The newest segment and its size. :raises Corrupt: there is none."""
-    segments = _segments(directory)
-    if not segments:
-        raise Corrupt(f"the journal in {directory} is missing. {_DAMAGED}")
-    return segments[-1], segments[-1].stat().st_size
 
 
 def check_span(path: Path, at: int, bytes_max: int) -> int:
@@ -172,7 +196,7 @@ class FileJournal:
         synced: Callable[[int], None],
         failed: Callable[[StorageFailure], None],
     ) -> None:
-        segments = _segments(directory)
+        segments = segments_of(directory)
         assert segments, "create or recover comes first"
         self._directory = directory
         self._executor = executor
@@ -183,7 +207,7 @@ class FileJournal:
         self._buffer: list[bytes] = []
         try:
             self._file = os.open(segments[-1], os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-            self._mark = os.open(directory / _MARK_FILE, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._mark = os.open(directory / MARK_FILE, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             os.fdatasync(self._file)
             self._durable_bytes = segments[-1].stat().st_size
             self._set_mark()
@@ -213,7 +237,7 @@ class FileJournal:
 
     def compact(self, records: Sequence[Record]) -> None:
         """See ``Journal.compact``. Waits for syncs that are under way."""
-        old, number = _segments(self._directory), self._number + 1
+        old, number = segments_of(self._directory), self._number + 1
         self._buffer = []
         try:
             self._executor.submit(os.fdatasync, self._file).result()
@@ -332,7 +356,8 @@ def _write_segment(directory: Path, number: int, records: Iterable[Record]) -> P
     return path
 
 
-def _segments(directory: Path) -> list[Path]:
+def segments_of(directory: Path) -> list[Path]:
+    """The segments, the oldest first."""
     return sorted(directory.glob("*.journal")) if directory.is_dir() else []
 
 

@@ -20,7 +20,7 @@ from consensus.start import Identity as ReplicaIdentity
 from contracts.executor import Executor
 from genesis.birth import state_at_birth
 from node import journal as journal_file
-from node import readiness, records, start, upgrades
+from node import readiness, records, repair, restored, start, upgrades
 from node.chain import Chain
 from node.driver import Driver, Parts
 from node.execution import InlineExecution, NodeExecution
@@ -46,6 +46,8 @@ from node.records import Recovered
 from node.reporting import Reporter
 from node.runtime import AsyncClock, InlineVerifier, PeerLinks, open_journal, said_of
 from node.service import ServiceManager, Vitals, Watchdog
+from node.scrub import Scrub
+from node.scrub import parts_of as scrub_parts
 from node.signer import Signer
 from node.verifying import ProcessVerifier
 from p2p.frame import Role
@@ -160,6 +162,7 @@ class Node:
                 listener=self.notices,
                 pace=Pace(settings.node.pace_ms, settings.node.heartbeat_ms),
                 limits=self.limits,
+                is_restored=restored.is_restored(self._home, votes=signer is not None),
             )
         )
         if len(recovered.certificates) > JOURNAL_HEIGHTS_MAX:  # Short lives in a row would add theirs up.
@@ -282,8 +285,13 @@ class Node:
                 lambda: self.membership.standing,
             )
         )
+        self.scrub = Scrub(
+            scrub_parts(self._home, self.chain, self.execution, self.journal, self.driver.recorder, self.inbox),
+            asyncio.sleep,
+        )
         self.metrics = Metrics(
-            readings(
+            self.scrub.readings()
+            + readings(
                 self.chain,
                 self.pool,
                 self.driver,
@@ -307,11 +315,16 @@ class Node:
             is_validator=self.following.is_validator,
         )
         self.notices.on_executed(self.following.executed)
+        if self.driver.is_restored:
+            self.notices.on_executed(lambda block, _: self._restored_until(block.height))
         self.notices.on_outdated(self._outdated)
         watch = upgrades.Watch(self.limits, VERSION, logger, self._lacking)
         watch.executed(self.driver.executed_height)
         self.notices.on_executed(lambda block, _: watch.executed(block.height))
         self._start_reporting()
+        scrubbing = asyncio.get_running_loop().create_task(self.scrub.run(), name="scrub")
+        scrubbing.add_done_callback(self._reporting_ended)
+        self._closing.callback(scrubbing.cancel)
         self.server = Server(
             method_table(self.intake, self.queries, VERSION),
             self.not_ready,
@@ -393,6 +406,9 @@ class Node:
         """The disk, the execution or our own code has failed: nothing is said any more."""
         self.inbox.close()
         sentence = str(error) if isinstance(error, Corrupt) else f"a fault in the program itself: {error!r}"
+        damage = self.damage_of(error)
+        if damage is not None:
+            repair.note(self._home, damage)
         if not self.ended.done():
             self.ended.set_result(Ending(sentence, error))
 
@@ -410,6 +426,22 @@ class Node:
             if status.peer.role is Role.VALIDATOR and status.protocol_version is not None
             if status.protocol_version < version
         )
+
+    def damage_of(self, error: BaseException) -> repair.Damage | None:
+        """Which part of the data an error is about, if the node can have it anew."""
+        if not isinstance(error, Corrupt):
+            return None
+        chain = getattr(self, "chain", None)
+        has_past = chain is None or getattr(chain, "first_height", 1) == 1
+        return repair.damage_of(self._home, str(error), has_past=has_past)
+
+    def _restored_until(self, height: int) -> None:
+        """Whatever an earlier self may have signed is decided: from here on this node signs like any other."""
+        until = self.driver.abstains_until
+        if self.driver.is_restored and until is not None and height >= until:
+            self.driver.is_restored = False
+            restored.remove_note(self._home)
+            logger.info("restored: signs again", extra={"facts": {"height": height}})
 
     def _halted(self, halt: Halt) -> None:
         """This node contradicts a certificate: keep what explains it, and end."""
