@@ -4,6 +4,9 @@ Both directions carry frames: four bytes of length (big-endian), then that many 
 [sequence, operation, packed arguments], a reply [sequence, status, packed answer]. Replies come in the order of the
 requests. Arguments and answers are packed apart, so that a deep value on chain never meets the codec's depth limit
 because of what stands around it. Nothing is pickled, and nothing in a frame names code.
+
+Beside the socket both see one page of memory, the mark: which transaction is being executed. It is read when the
+execution process has died, to know what it died of.
 """
 
 import struct
@@ -24,10 +27,22 @@ HEADER = struct.Struct(">I")
 FAILURE_CHARS_MAX = 4_096
 """How much the main process logs of what a failing execution process says."""
 
+CONFINE = "confine"
+"""First request: give up everything but the state's directory. Answered by ``Confined``."""
 OPEN = "open"
-"""First request: where the world state is, and the chain that it belongs to. Answered by ``Opened``."""
+"""Second request: where the world state is, and the chain that it belongs to. Answered by ``Opened``."""
 EXECUTE = "execute"
 """The next block with its bodies. Answered by ``node.seams.Executed``."""
+
+
+MARK = struct.Struct("=Qq")
+"""Height, and index of the transaction that is being executed there."""
+
+SCHEDULED_WORK = -1
+"""The index while scheduled calls run, before the first transaction; the number of transactions, once all have run."""
+
+OUT_OF_MEMORY = 112
+"""Exit status of an execution process that had no memory left."""
 
 
 class Status(IntEnum):
@@ -47,6 +62,14 @@ class Place:
     state_directory: str
     chain_id: bytes
     genesis: GenesisState
+
+
+@dataclass(frozen=True, slots=True)
+class Confined:
+    """What the execution process has given up."""
+
+    missing: tuple[str, ...]
+    """What this kernel does not promise, in words; nothing where it promises everything."""
 
 
 @dataclass(frozen=True, slots=True)

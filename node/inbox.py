@@ -76,6 +76,8 @@ class Inbox:
 
     def post(self, event: Event) -> None:
         """Put an event in; it is handled soon, never within this call."""
+        if self._is_closed:
+            return
         if isinstance(event, VoteFrame | BulkFrame) and not self._has_room(event):
             self.dropped_count += 1
             return

@@ -77,6 +77,8 @@ class NodeIntake:
         self._token = 0
         self._timer: asyncio.TimerHandle | None = None
         self._arrived: OrderedDict[bytes, float] = OrderedDict()
+        self.is_stopped = False
+        """Whether the node takes nothing in any more."""
         notices.on_executed(self._executed)
 
     async def submit_many(self, transactions: list[bytes]) -> list[SubmitResult]:
@@ -84,6 +86,9 @@ class NodeIntake:
         if not self._is_validator():
             sentence = "this node is an observer and takes no transactions; send them to a validator"
             return [Refused(NOT_A_VALIDATOR, sentence) for _ in transactions]
+        if self.is_stopped:
+            sentence = "this node has stopped voting; send the same bytes to another validator"
+            return [refused(Reason.UNAVAILABLE, sentence) for _ in transactions]
         if not transactions:
             return []
         arrived = time.monotonic()

@@ -24,6 +24,7 @@ from node import readiness, records, repair, restored, start, upgrades
 from node.chain import Chain
 from node.driver import Driver, Parts
 from node.execution import InlineExecution, NodeExecution
+from node.execution_deaths import Killed
 from node.execution_frames import Place
 from node.execution_process import ProcessExecution
 from node.expiries import CHECK_SECONDS, Expiries, log_to
@@ -98,6 +99,8 @@ class Node:
         self._chain_id = opening.genesis.chain_id
         self.ended: asyncio.Future[Ending | None] = asyncio.get_running_loop().create_future()
         """Done when the node can't go on, or is asked to stop (None)."""
+        self.stopped = ""
+        """Why the node has stopped voting, though it is up."""
         self.notices = Notices(logger, self._halted)
         self.inbox = Inbox(self._failed)
         self.links = PeerLinks((), self.inbox, logger)
@@ -405,6 +408,9 @@ class Node:
     def _failed(self, error: BaseException) -> None:
         """The disk, the execution or our own code has failed: nothing is said any more."""
         self.inbox.close()
+        if isinstance(error, Killed):
+            self._stop_voting(str(error))
+            return
         sentence = str(error) if isinstance(error, Corrupt) else f"a fault in the program itself: {error!r}"
         damage = self.damage_of(error)
         if damage is not None:
@@ -442,6 +448,15 @@ class Node:
             self.driver.is_restored = False
             restored.remove_note(self._home)
             logger.info("restored: signs again", extra={"facts": {"height": height}})
+
+    def _stop_voting(self, sentence: str) -> None:
+        """A transaction kills execution each time. A start would meet it again, so the node stays up and says so, to
+        clients and at /readyz; peers lose it, as if it were down."""
+        logger.critical(sentence)
+        self.stopped = sentence
+        self.intake.is_stopped = True
+        self.following.stop()
+        self.network.set_peers((), self.membership.standing.role)
 
     def _halted(self, halt: Halt) -> None:
         """This node contradicts a certificate: keep what explains it, and end."""
@@ -483,6 +498,8 @@ class Node:
 
     def not_ready(self) -> list[str]:
         """Why the node is not ready; nothing when it is."""
+        if self.stopped:
+            return [f"stopped voting: {self.stopped}"]
         trouble = self.membership.standing.trouble
         return [trouble] * bool(trouble) + list(
             readiness.reasons(

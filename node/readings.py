@@ -31,7 +31,7 @@ def readings(
     not_ready: Callable[[], Sequence[str]],
 ) -> list[Reading]:
     """Every gauge and counter but those of receipts and finality."""
-    worker_id = execution.process_id if isinstance(execution, ProcessExecution) else 0
+    process = execution if isinstance(execution, ProcessExecution) else None
 
     def dropped() -> int:
         return sum(
@@ -80,6 +80,12 @@ def readings(
         Reading(
             "hansa_execution_resident_bytes",
             "Memory of the execution process.",
-            lambda: resident_bytes(worker_id) if worker_id else 0,
+            lambda: 0 if process is None else resident_bytes(process.process_id),
+        ),
+        Reading(
+            "hansa_execution_deaths",
+            "How often the execution process has died and was started again.",
+            lambda: 0 if process is None else process.death_count,
+            is_total=True,
         ),
     ]

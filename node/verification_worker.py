@@ -1,15 +1,15 @@
 """A verification process: checks Ed25519 signatures for its node, and nothing else. Started by
-``node.verifying`` alone; its one socket is its standard input, and it ends when that does.
+``node.verifying`` alone; its one socket is its standard input, and it ends when that does. It can reach no file.
 
 A request is four bytes of length and so many bytes of items: transaction id (32), public key (32), signature (64).
 The reply is one byte an item, 1 for a good signature.
 """
 
-import signal
 import socket
 import struct
 import sys
 
+from node import confinement
 from state.digest import DIGEST_BYTES, prefix_of
 from state.keys import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, verify
 
@@ -36,9 +36,9 @@ def check(items: bytes) -> bytes:
 def main() -> int:
     """Serve until the other side closes."""
     assert __debug__
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+    confinement.limit()
     connection = socket.socket(fileno=sys.stdin.fileno())
+    confinement.confine(None)  # What the kernel does not promise, the execution process has said.
     stream = connection.makefile("rb")
     try:
         while len(header := stream.read(HEADER.size)) == HEADER.size:

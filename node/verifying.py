@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from socket import socketpair
 
-from node.execution_process import scrubbed_environment
+from node.execution_channel import scrubbed_environment
 from node.seams import Event, Failed, Verified
 from node.verification_worker import HEADER, ITEMS_MAX
 from state.errors import Corrupt

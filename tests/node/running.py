@@ -23,16 +23,18 @@ class Daemon:
         *before: str,
         prepare: Callable[[], None] | None = None,
         root: Path = ROOT,
+        module: str = "node.daemon",
         **environment: str,
     ) -> None:
         """:param before: a program that runs it, with arguments. :param prepare: called in the new process.
         :param root: where its software lies.
+        :param module: what is run.
         """
         self.home = home
         self.log = home.parent / f"{home.name}.log"
         self.output = self.log.open("wb")
         self.process = subprocess.Popen(
-            [*before, sys.executable, "-m", "node.daemon", str(home)],
+            [*before, sys.executable, "-m", module, str(home)],
             cwd=root,
             stdin=subprocess.DEVNULL,
             stdout=self.output,

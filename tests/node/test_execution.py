@@ -5,15 +5,17 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
-from socket import socketpair
+from socket import socket, socketpair
 
 import pytest
 
 from contracts.executor import Executor
-from node import reads
+from node import execution_channel, reads
 from node.execution import InlineExecution, NodeExecution
+from node.execution_channel import Channel, scrubbed_environment
+from node.execution_deaths import Killed
 from node.execution_frames import FRAME_BYTES_MAX, HEADER, frame, read_reply, read_request
-from node.execution_process import READS_AT_ONCE, READS_WAITING_MAX, ProcessExecution, scrubbed_environment
+from node.execution_process import READS_AT_ONCE, READS_WAITING_MAX, ProcessExecution
 from node.reads import Read
 from node.seams import Event, Executed, Failed
 from rpc.backend import SimulationFact
@@ -203,17 +205,80 @@ async def test_a_read_after_a_block_sees_it(process: ProcessExecution, inbox: In
     assert (account.height, account.balances[0].amount) == (6, 10_100)
 
 
-async def test_death_ends_the_node(process: ProcessExecution, inbox: Inbox) -> None:
-    os.kill(process.process_id, signal.SIGSTOP)
-    waiting = asyncio.create_task(process.read(reads.ACCOUNT, ANN, None, 1))
+async def test_after_a_death_another_process_does_the_work_again(process: ProcessExecution, inbox: Inbox) -> None:
+    """Killed with a block and questions under way; the block and what waits behind it are answered all the same."""
+    other_inbox, blocks = Inbox(), Blocks()
+    other = inline(other_inbox)
+    process.execute(*blocks.furnish("ann", "bob"))
+    first_events, first_id = [await inbox.next()], process.process_id
+    os.kill(first_id, signal.SIGSTOP)
+    for amount in (1, 2):
+        process.execute(*blocks.block(blocks.payment("ann", "bob", amount)))
+    waiting = asyncio.create_task(process.read(reads.ACCOUNT, BOB, None, 1))
     await asyncio.sleep(0)
-    os.kill(process.process_id, signal.SIGKILL)
+    os.kill(first_id, signal.SIGKILL)
+    events = [*first_events, await inbox.next(), await inbox.next()]
+    for made in blocks.made:
+        other.execute(*made)
+    assert events == [await other_inbox.next() for _ in range(3)]
+    account = await waiting
+    assert (account.height, account.balances[0].amount) == (3, 10_003)
+    assert process.death_count == 1
+    assert process.process_id not in (0, first_id)
+    os.kill(process.process_id, signal.SIGKILL)  # with nothing to do
+    for _ in range(2_000):
+        if process.death_count == 2:
+            break
+        await asyncio.sleep(0.01)
+    assert (await process.read(reads.BLOCK, 3)).latest_height == 3
+    assert inbox.events.empty()
+
+
+async def test_a_question_that_kills_twice_is_not_asked_again(process: ProcessExecution) -> None:
+    for _ in range(2):
+        os.kill(process.process_id, signal.SIGSTOP)
+        waiting = asyncio.create_task(process.read(reads.ACCOUNT, ANN, None, 1))
+        await asyncio.sleep(0)
+        os.kill(process.process_id, signal.SIGKILL)
+        with pytest.raises(Invalid, match="unavailable: the execution process died while it answered this; ask again"):
+            await waiting
+        assert (await process.read(reads.BLOCK, 0)).latest_height == 0
+    never = "unavailable: answering this kills the execution process; it is not tried again"
+    assert await refusal(process, reads.ACCOUNT, ANN, None, 1) == never
+    assert (await process.read(reads.BLOCK, 0)).latest_height == 0
+
+
+@pytest.mark.parametrize(
+    ("memo", "how"), [("abort", "SIGABRT"), ("memory", "out of memory"), ("time", "out of processor time")]
+)
+async def test_what_kills_it_again_is_named(
+    tmp_path: Path, inbox: Inbox, monkeypatch: pytest.MonkeyPatch, memo: str, how: str
+) -> None:
+    """Three blocks' worth of payments; the second of the second block kills whoever executes it."""
+    monkeypatch.setattr(execution_channel, "worker_module", "tests.node.deadly_worker")
+    process = await ProcessExecution.start(place(str(tmp_path / "state")), inbox.events.put_nowait)
+    blocks = Blocks()
+    process.execute(*blocks.furnish("ann", "bob"))
+    deadly = blocks.transaction("ann", "payments", "pay", [BOB, "USD", 2, memo])
+    process.execute(*blocks.block(blocks.payment("ann", "bob", 1), deadly, blocks.payment("ann", "bob", 3)))
+    process.execute(*blocks.block(blocks.payment("ann", "bob", 4)))
+    assert isinstance(await inbox.next(), Executed)
     failed = await inbox.next()
     assert isinstance(failed, Failed)
-    assert str(failed.error) == "The execution process has ended."
-    with pytest.raises(Invalid, match="unavailable: the node is stopping"):
-        await waiting
+    assert type(failed.error) is Killed
+    assert str(failed.error) == (
+        f"Transaction 0x{deadly.id.hex()} of block 2 has killed the execution process again ({how}, then {how}). A "
+        "kill is never a contract's result, so this node has stopped voting. Find out why (memory, a defect of the "
+        "program), then start it again: its state is whole up to block 1, and it goes on from there."
+    )
+    assert inbox.events.empty()
     assert await refusal(process, reads.BLOCK, 0) == "unavailable: the node is stopping"
+    await process.close()
+    monkeypatch.undo()
+    again = await ProcessExecution.start(place(str(tmp_path / "state")), inbox.events.put_nowait)
+    assert again.opened.height == 1
+    assert [(await again.replay(*made)).codes for made in blocks.made[1:]] == [("ok", "ok", "ok"), ("ok",)]
+    await again.close()
 
 
 async def test_signals_that_end_a_node_do_not_end_it(process: ProcessExecution, inbox: Inbox) -> None:
@@ -267,14 +332,11 @@ NO_ANSWER = "The execution process sent what is no answer to what was asked"
         (frame(1, 1, ["unheard of", ""]), f"{NO_ANSWER} (malformed: a refusal for no known reason)."),
         (frame(1, 1, ["unknown", "x"]), f"{NO_ANSWER} (malformed: a decided block was refused: unknown: x)."),
         (frame(1, 2, "disk full"), "disk full"),
-        (frame(1, 0, None)[:-1], "The execution process has ended."),
     ],
 )
 async def test_a_lie_ends_the_node(inbox: Inbox, sent: bytes, sentence: str) -> None:
     """What answers here is no process of ours, but the far end of the socket."""
-    execution = ProcessExecution(inbox.events.put_nowait)
-    ours, theirs = socketpair()
-    await asyncio.get_running_loop().create_unix_connection(lambda: execution, sock=ours)
+    execution, theirs = await far_end(inbox)
     execution.execute(*Blocks().block())
     with theirs:
         theirs.sendall(sent)
@@ -282,6 +344,16 @@ async def test_a_lie_ends_the_node(inbox: Inbox, sent: bytes, sentence: str) -> 
     assert isinstance(failed, Failed)
     assert str(failed.error) == sentence
     assert inbox.events.empty()
+
+
+async def far_end(inbox: Inbox) -> tuple[ProcessExecution, socket]:
+    """Execution in what it takes for a process, and the far end of that one's socket."""
+    execution = ProcessExecution(place("/dev/null/state"), inbox.events.put_nowait)
+    channel = Channel(execution._answered, execution._lied, execution._lost)
+    ours, theirs = socketpair()
+    await asyncio.get_running_loop().create_unix_connection(lambda: channel, sock=ours)
+    execution.adopt(channel)
+    return execution, theirs
 
 
 def requests_in(data: bytes) -> list[str]:
@@ -295,9 +367,7 @@ def requests_in(data: bytes) -> list[str]:
 
 
 async def test_a_block_goes_before_the_crowd_of_reads(inbox: Inbox) -> None:
-    execution = ProcessExecution(inbox.events.put_nowait)
-    ours, theirs = socketpair()
-    await asyncio.get_running_loop().create_unix_connection(lambda: execution, sock=ours)
+    execution, theirs = await far_end(inbox)
     crowd = [asyncio.create_task(execution.read(reads.BLOCK, 0)) for _ in range(READS_WAITING_MAX)]
     await asyncio.sleep(0)
     assert await refusal(execution, reads.BLOCK, 0) == (
@@ -315,12 +385,13 @@ async def test_a_block_goes_before_the_crowd_of_reads(inbox: Inbox) -> None:
         assert requests_in(theirs.recv(1 << 20)) == ["block"]
         theirs.sendall(frame(2, 1, ["unknown", "x"]))
         await asyncio.sleep(0.05)
+        await execution.close()
     ended = await asyncio.gather(*crowd, return_exceptions=True)
     assert [str(end) for end in ended if isinstance(end, Invalid)] == [
         *["unknown: x"] * READS_AT_ONCE,
         "unavailable: the node is stopping",
     ]
-    assert isinstance(await inbox.next(), Failed)
+    assert inbox.events.empty()
 
 
 def test_the_environment_is_scrubbed(monkeypatch: pytest.MonkeyPatch) -> None:
