@@ -243,7 +243,7 @@ class CatchUp:
             raise Invalid(Reason.BAD_BLOCK, "the peer has not got what it said it had")
         # What was decided another way meanwhile is of no use.
         kept = [decided for decided in blocks if decided.block.height >= self._next_height()]
-        return [Fetched(peer, decided, _match(decided), sum(map(len, decided.transactions))) for decided in kept]
+        return [Fetched(peer, decided, match(decided), sum(map(len, decided.transactions))) for decided in kept]
 
     def _ahead_bytes(self) -> int:
         checking = (item.size_bytes for fetched in self._checking.values() for item in fetched)
@@ -254,7 +254,7 @@ def _timer(peer: str) -> str:
     return f"catch-up {peer}"
 
 
-def _match(decided: DecidedBlock) -> tuple[Transaction, ...]:
+def match(decided: DecidedBlock) -> tuple[Transaction, ...]:
     """The decoded bodies of a block. :raises Invalid: BAD_BLOCK when they are not what it lists."""
     bodies = tuple(transaction.decode(encoded) for encoded in decided.transactions)
     if [body.entry for body in bodies] != list(decided.block.entries):

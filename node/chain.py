@@ -171,11 +171,11 @@ class Chain:
 
     def header(self, height: int) -> Block | None:
         """The block of a height, of which only header and entries may be here."""
-        decided = self.decided(height)
-        if decided is not None:
-            return decided.block
+        row = self.encoded(height)
+        if row is not None:
+            return Block.from_value_again(codec.parts(codec.unpack_again(row), 3)[0])
         row = self._database.get_verified(_row(b"h", height))
-        return None if row is None else Block.from_value_again(codec.unpack(row))
+        return None if row is None else Block.from_value_again(codec.unpack_again(row))
 
     def rotation_at(self, height: int) -> bytes | None:
         """The rotation of primaries at one of the newest heights at which the state can be fetched."""

@@ -27,6 +27,9 @@ P2P_PORT = 26600
 RPC_PORT = 26700
 """Both below 32768, outside the range from which Linux takes ports for outgoing connections."""
 
+KEEP_BLOCKS_MIN = 1_024
+"""Fewer blocks than a peer can be behind that has been away for a minute would be of no use to anybody."""
+
 _OF_GENESIS = frozenset(
     [parameter.name for parameter in fields(ChainParameters)]
     + ["chain_id", "members", "network_name", "quorum", "settlement", "validators"]
@@ -66,6 +69,12 @@ def _integer(low: int, high: int) -> Callable[[object], int]:
         return value
 
     return check
+
+
+def _keep_blocks(value: object) -> int:
+    if type(value) is not int or (value != 0 and not KEEP_BLOCKS_MIN <= value <= 2**40):
+        raise _Unfit(f"0, or an integer from {KEEP_BLOCKS_MIN} to {2**40}")
+    return value
 
 
 def _choice(*choices: str) -> Callable[[object], str]:
@@ -144,6 +153,18 @@ class NodeSettings:
     )
     pool_bytes_max: int = _setting(
         64 * 1024 * 1024, _integer(1024 * 1024, 2**40), "Most that waiting transactions may take, bytes."
+    )
+    sync: str = _setting(
+        "replay",
+        _choice("replay", "snapshot"),
+        "How this node begins when it has nothing yet: replay fetches and executes every block since genesis;\n"
+        "snapshot fetches the state of a certified height, which takes seconds, and knows nothing of before it.",
+    )
+    keep_blocks: int = _setting(
+        0,
+        _keep_blocks,
+        "How many of the newest blocks this node keeps; 0 keeps all, as an archive node does. Blocks in whose\n"
+        "transactions' window the chain still is are kept in any case.",
     )
 
 

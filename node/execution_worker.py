@@ -116,6 +116,7 @@ class Worker:
         executor = Executor(World.open(self._database), place.chain_id, place.genesis.parameters)
         if executor.world.height == HEIGHT_BEFORE_GENESIS:
             executor.apply_genesis(place.genesis)
+        executor.world.pin()
         self._executor = executor
         return opened_of(executor)
 
@@ -127,7 +128,9 @@ class Worker:
             transaction.decode_again(codec.blob(body), entry)
             for body, entry in zip(codec.items(bodies, len(block.entries)), block.entries, strict=True)
         ]
-        return run_block(executor, block, Marked(self._mark, block.height, decoded))
+        executed = run_block(executor, block, Marked(self._mark, block.height, decoded))
+        executor.world.pin()
+        return executed
 
 
 def serve(connection: socket.socket, mark: mmap.mmap) -> int:

@@ -92,6 +92,11 @@ class Home:
         return self.data / "state"
 
     @property
+    def joining(self) -> Path:
+        """A snapshot that is being installed, until all of it is there."""
+        return self.data / "joining"
+
+    @property
     def anchor(self) -> Path:
         """How far the chain had durably come, outside LevelDB."""
         return self.data / "anchor"

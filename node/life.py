@@ -19,8 +19,8 @@ from consensus.replica import Replica
 from consensus.start import Identity as ReplicaIdentity
 from contracts.executor import Executor
 from genesis.birth import state_at_birth
+from node import beginning, readiness, records, repair, restored, start, upgrades
 from node import journal as journal_file
-from node import readiness, records, repair, restored, start, upgrades
 from node.chain import Chain
 from node.driver import Driver, Parts
 from node.execution import InlineExecution, NodeExecution
@@ -37,7 +37,9 @@ from node.metrics import Metrics
 from node.notices import Notices
 from node.opening import Opening, port_refused
 from node.pool import Pool, PoolLimits
+from node.progress import Progress
 from node.proposing import Pace
+from node.pruning import Pruner
 from node.queries import NodeQueries, Sources
 from node.quota import Quota
 from node.readings import readings
@@ -46,10 +48,11 @@ from node.recording import JOURNAL_HEIGHTS_MAX
 from node.records import Recovered
 from node.reporting import Reporter
 from node.runtime import AsyncClock, InlineVerifier, PeerLinks, open_journal, said_of
-from node.service import ServiceManager, Vitals, Watchdog
 from node.scrub import Scrub
 from node.scrub import parts_of as scrub_parts
+from node.service import ServiceManager, Vitals, Watchdog
 from node.signer import Signer
+from node.snapshots import SnapshotServer
 from node.verifying import ProcessVerifier
 from p2p.frame import Role
 from p2p.network import PeerNetwork
@@ -118,6 +121,7 @@ class Node:
         :raises Invalid: UNAVAILABLE, a port is taken.
         """
         self._refuse_after_halt()
+        await beginning.begin(self._opening)
         genesis, settings = self._opening.genesis, self._settings
         # Bodies are keys, digests and signatures, which hardly shrink: 8.5 µs of merging a transaction, 2.5 without.
         self.chain = Chain(Database.open(self._home.chain, create=True, compress=False), self._home.anchor)
@@ -269,6 +273,12 @@ class Node:
             software=VERSION,
         )
         self.links.attach(self.network)
+        self.pruner = Pruner(
+            self.chain, settings.node.keep_blocks, opening.genesis.parameters.execution_lag, self._window_ms
+        )
+        self.notices.on_executed(self.pruner.executed)
+        progress = Progress(self.clock, lambda: self.driver.target_height, logger)
+        self.notices.on_executed(progress.executed)
         self.following = Following(self.membership, self.execution, self.links, self.network, self._failed)
         self._closing.callback(self.following.stop)
         self.queries = NodeQueries(
@@ -292,6 +302,10 @@ class Node:
             scrub_parts(self._home, self.chain, self.execution, self.journal, self.driver.recorder, self.inbox),
             asyncio.sleep,
         )
+        self.links.snapshots = SnapshotServer(
+            self.chain, self.execution, self.queries.validator_changes, self.links, self.clock
+        )
+        self._closing.push_async_callback(self.links.snapshots.stop)
         self.metrics = Metrics(
             self.scrub.readings()
             + readings(
@@ -355,6 +369,11 @@ class Node:
         days = {"": self.network.certificate_days()} | {name: left for name, left in peers.items() if left is not None}
         expiries.check(days)
         self._next_look = asyncio.get_running_loop().call_later(CHECK_SECONDS, self._watch_certificates, expiries)
+
+    def _window_ms(self, height: int) -> int:
+        """How far ahead a transaction of that height, or of one before a vote, may be valid."""
+        born = self._opening.genesis.parameters.transaction_window_ms
+        return max(born, self.limits.at(height).transaction_window_ms)
 
     def _start_reporting(self) -> None:
         """Put evidence on chain: what is found, and what an earlier life has found."""
@@ -433,6 +452,15 @@ class Node:
             if status.protocol_version < version
         )
 
+    def _stop_voting(self, sentence: str) -> None:
+        """A transaction kills execution each time. A start would meet it again, so the node stays up and says so, to
+        clients and at /readyz; peers lose it, as if it were down."""
+        logger.critical(sentence)
+        self.stopped = sentence
+        self.intake.is_stopped = True
+        self.following.stop()
+        self.network.set_peers((), self.membership.standing.role)
+
     def damage_of(self, error: BaseException) -> repair.Damage | None:
         """Which part of the data an error is about, if the node can have it anew."""
         if not isinstance(error, Corrupt):
@@ -448,15 +476,6 @@ class Node:
             self.driver.is_restored = False
             restored.remove_note(self._home)
             logger.info("restored: signs again", extra={"facts": {"height": height}})
-
-    def _stop_voting(self, sentence: str) -> None:
-        """A transaction kills execution each time. A start would meet it again, so the node stays up and says so, to
-        clients and at /readyz; peers lose it, as if it were down."""
-        logger.critical(sentence)
-        self.stopped = sentence
-        self.intake.is_stopped = True
-        self.following.stop()
-        self.network.set_peers((), self.membership.standing.role)
 
     def _halted(self, halt: Halt) -> None:
         """This node contradicts a certificate: keep what explains it, and end."""

@@ -14,6 +14,7 @@ from consensus.messages import CertifiedMessage, DecidedMessage, Inquiry
 from node.inbox import Inbox
 from node.journal import FileJournal
 from node.seams import BulkFrame, BulkUp, Failed, PeerJoined, PeerLeft, Synced, TimerFired, Verified, VoteFrame
+from node.snapshots import REQUESTS, SnapshotServer
 from p2p.bulk import BulkKind
 from p2p.frame import LinkKind, Role
 from p2p.network import PeerNetwork
@@ -107,6 +108,8 @@ class PeerLinks:
         self._roles = {peer.name: peer.role for peer in peers}
         self._network: PeerNetwork | None = None
         self._linked: dict[str, None] = {}
+        self.snapshots: SnapshotServer | None = None
+        """Who answers questions about snapshots; they never pass through the driver."""
         self.refused_count = 0
         """Frames of observers that only a validator may send."""
 
@@ -170,6 +173,9 @@ class PeerLinks:
             self._logger.warning("an observer sent what only validators may", extra={"facts": {"peer": member}})
         elif is_vote:
             self._inbox.post(VoteFrame(member, event.payload))
+        elif event.frame_kind in REQUESTS:
+            if self.snapshots is not None:
+                self.snapshots.asked(member, event.frame_kind, event.payload)
         else:
             self._inbox.post(BulkFrame(member, event.frame_kind, event.payload))
 

@@ -30,19 +30,40 @@ LOOKUP_BYTES = 1_024
 """What looking for one body counts for: some 10 µs."""
 
 
+class Allowances:
+    """What each member may still be answered."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._left: dict[str, tuple[int, int]] = {}
+        """Bytes, and when they were counted."""
+
+    def may_ask(self, member: str) -> bool:
+        """Whether the member has some of its allowance left, counted up to now."""
+        now_ms = self._clock.monotonic_ms()
+        left, counted_ms = self._left.get(member, (ALLOWED_BYTES_MAX, now_ms))
+        left = min(ALLOWED_BYTES_MAX, left + ALLOWED_BYTES_PER_SECOND * (now_ms - counted_ms) // 1000)
+        self._left[member] = left, now_ms
+        return left > 0
+
+    def charge(self, member: str, size: int) -> None:
+        """The member is answered so much."""
+        left, counted_ms = self._left[member]
+        self._left[member] = left - max(size, REQUEST_BYTES), counted_ms
+
+
 class Server:
     """Answers peers from chain and pool."""
 
     def __init__(self, chain: Chain, door: Door, network: Network, clock: Clock) -> None:
-        self._clock = clock
-        self._allowances: dict[str, tuple[int, int]] = {}
+        self._allowances = Allowances(clock)
         self._chain = chain
         self._door = door
         self._network = network
 
     def bodies(self, member: str, entries: Sequence[bytes]) -> None:
         """Send the bodies of these block entries, as far as they are here."""
-        if not self._may_ask(member):
+        if not self._allowances.may_ask(member):
             return
         here = [self._door.find(entry) for entry in entries]
         found = [transaction.encoded for transaction in here if transaction is not None]
@@ -55,16 +76,16 @@ class Server:
             size += len(encoded)
             if size > bulk.ANSWER_BYTES_TARGET:
                 break
-        self._charge(member, size + LOOKUP_BYTES * len(entries))
+        self._allowances.charge(member, size + LOOKUP_BYTES * len(entries))
         if answer:
             self._network.send_bulk(member, BulkKind.TRANSACTIONS, bulk.encode_transactions(answer))
 
     def blocks(self, member: str, first_height: int, count: int) -> None:
         """Send decided blocks from a height on."""
-        if not self._may_ask(member):
+        if not self._allowances.may_ask(member):
             return
         if 1 <= first_height < self._chain.first_height:
-            self._charge(member, 0)
+            self._allowances.charge(member, 0)
             self._network.send_bulk(member, BulkKind.PRUNED, bulk.encode_pruned(self._chain.first_height))
             return
         rows: list[bytes] = []
@@ -75,7 +96,7 @@ class Server:
                 break
             rows.append(row)
             size += len(row)
-        self._charge(member, size)
+        self._allowances.charge(member, size)
         self._network.send_bulk(member, BulkKind.BLOCKS, bulk.encode_blocks(rows))
 
     def decided(self, member: str, height: int, next_height: int) -> None:
@@ -87,15 +108,3 @@ class Server:
         if decided is not None:
             message = DecidedMessage(decided.block, decided.certificate, next_height)
             self._network.send_vote(member, messages.encode(message))
-
-    def _may_ask(self, member: str) -> bool:
-        """Whether the member has some of its allowance left, counted up to now."""
-        now_ms = self._clock.monotonic_ms()
-        left, counted_ms = self._allowances.get(member, (ALLOWED_BYTES_MAX, now_ms))
-        left = min(ALLOWED_BYTES_MAX, left + ALLOWED_BYTES_PER_SECOND * (now_ms - counted_ms) // 1000)
-        self._allowances[member] = left, now_ms
-        return left > 0
-
-    def _charge(self, member: str, size: int) -> None:
-        left, counted_ms = self._allowances[member]
-        self._allowances[member] = left - max(size, REQUEST_BYTES), counted_ms

@@ -91,6 +91,9 @@ def verify(home: Home, progress: Progress) -> Verified:
         fresh = Database.open(folder / "replayed", create=True)
         try:
             chain = Chain(database, None)
+            if chain.first_height > 1:
+                detail = f"this chain begins at block {chain.first_height}, so it can't be played again from genesis"
+                raise Invalid(Reason.PRUNED, f"{detail}: verify an archive node's")
             world = World.open(fresh)
             replay = _Replay(genesis, chain, Executor(world, genesis.chain_id, genesis.parameters))
             _check_anchor(home, chain)
