@@ -39,7 +39,7 @@ from state.policy import Policy
 from state.proof import StateProof
 from state.receipt import OK, Event, Receipt
 from state.transaction import TRANSACTION_BYTES_MAX, Body, assemble
-from state.validators import ValidatorSet
+from state.validators import Validator, ValidatorSet
 
 __all__ = [
     "Account",
@@ -193,9 +193,14 @@ class Reads:
         if not 0 <= height <= self._world.height + self._executor.parameters.execution_lag:
             raise Invalid(Reason.UNKNOWN, f"the validators of height {height} are not known yet")
         found = validators_at(self._executor.overlay(), height)
-        if found is None:
+        if found is not None:
+            return found
+        first, above = records.validators_key(0), records.validators_key(height + 1)
+        rows = self._world.extra_scan(first, above, 1, reverse=True)
+        if not rows:
             raise Invalid(Reason.UNKNOWN, f"the validators of height {height} are no longer kept here")
-        return found
+        listed = cast("tuple[tuple[str, bytes], ...]", records.decode_row(rows[0][1]))
+        return ValidatorSet(tuple(Validator(name, vote_key) for name, vote_key in listed))
 
     # ------------------------------------------------------------------------------------------------ contracts
 

@@ -10,6 +10,8 @@ None of these rows is under the state root. Receipts are under the receipts root
     holding/<address>/<asset>                      nothing: the account has a balance of the asset
     deployed/<contract>                            nothing: the contract is there
     run/<id>                                       position of the receipt of a scheduled call's run
+    validators/<height, 8>                         [[member, vote key], …]: who validates from that height on; the state
+                                                    itself forgets those whose time is over
     result/<height, 8>                             [block digest, receipts root, state root of the height before,
                                                     ms, receipts, failed receipts, fuel used, runs of scheduled calls,
                                                     due time of the first that had to wait?]
@@ -31,11 +33,13 @@ from contracts.kernel.layout import (
     BALANCE_PREFIX,
     EMPTY_BALANCE,
     SUPPLY,
+    VALIDATORS,
     BalanceRow,
     Item,
     Leg,
     Row,
 )
+from contracts.kernel.members import Schedule
 from contracts.kernel.scope import LEDGER
 from state import merkle
 from state.codec import Value
@@ -138,6 +142,10 @@ def run_key(identity: bytes) -> bytes:
     return b"run/" + identity
 
 
+def validators_key(first_height: int) -> bytes:
+    return b"validators/" + first_height.to_bytes(HEIGHT_BYTES, "big")
+
+
 def result_key(height: int) -> bytes:
     return b"result/" + height.to_bytes(HEIGHT_BYTES, "big")
 
@@ -185,7 +193,10 @@ def listed(item: Item) -> Value:
 def index_changes(
     changes: dict[bytes, Row | None], before: Callable[[bytes], bytes | None]
 ) -> dict[bytes, bytes | None]:
-    """The holding and contract rows that follow from a block's changes of the state, which had ``before`` until now."""
+    """The rows of holdings, contracts and validators that follow from a block's changes of the state.
+
+    :param before: what stood under a key until now.
+    """
     rows: dict[bytes, bytes | None] = {}
     for key, row in changes.items():
         if key.startswith(BALANCE_PREFIX):
@@ -195,4 +206,7 @@ def index_changes(
                 rows[b"holding/" + key[len(BALANCE_PREFIX) :]] = b""
         elif key.startswith(CONTRACT_PREFIX):
             rows[b"deployed/" + key[len(CONTRACT_PREFIX) :]] = b""
+        elif key == VALIDATORS:
+            for first_height, validators in cast(Schedule, row):
+                rows[validators_key(first_height)] = encode_row(validators)
     return rows

@@ -316,6 +316,16 @@ def test_a_validator_rotates_its_vote_key(four: Chain) -> None:
     assert decide(four, "validator", more) == "ok"
 
 
+def test_who_validates_a_height_is_known_for_ever(four: Chain) -> None:
+    """A node whose chain lost what it had noted of a block asks for it again, whatever the state is at by then."""
+    for key in ("fresh", "fresher", "freshest"):
+        assert decide(four, "validator", ["baltic", key_of(key).public.hex(), proof("baltic", VOTE, key)]) == "ok"
+        wait(four)
+    assert members.validators_at(four.executor.overlay(), LAG) is None, "the state has forgotten it"
+    for result in four.results:
+        assert four.reads.validators(result.height + LAG) == result.next_validators
+
+
 @pytest.mark.parametrize(
     ("texts", "code"),
     [
