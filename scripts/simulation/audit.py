@@ -12,12 +12,14 @@ from node.execution import run_block
 from p2p.bulk import DecidedBlock
 from scripts.simulation import birth, sharing
 from scripts.simulation.machine import Machine
+from scripts.simulation.sets import Sets
 from state import transaction, votes
 from state.block import Block
 from state.certificate import Certificate
 from state.digest import NO_DIGEST
 from state.errors import Invalid
 from state.memory import MemoryDatabase
+from state.validators import ValidatorSet
 from state.votes import Commit
 from state.world import World
 
@@ -32,13 +34,11 @@ class Audit:
     :param faulty: the member that may have signed anything.
     """
 
-    def __init__(self, count: int, faulty: str | None) -> None:
+    def __init__(self, count: int, faulty: str | None, sets: Sets) -> None:
         self._count = count
-        self._set = birth.validators(count)
+        self._sets = sets
         self._faulty = faulty
-        self._faulty_max = (count - 1) // 3
-        self._quorum = (count + self._faulty_max + 2) // 2
-        self._rotations: list[Rotation] = [first_rotation(self._set)]
+        self._rotations: list[Rotation] = [first_rotation(self._at(1))]
         self._blocks: list[Block] = []
         self._listed: dict[bytes, int] = {}
         self._passed: set[tuple[int, bytes]] = set()
@@ -91,7 +91,7 @@ class Audit:
         parent = self._blocks[-1] if self._blocks else None
         named = header.chain_id, header.height, header.parent, header.validators_digest
         parent_digest = NO_DIGEST if parent is None else parent.digest
-        if named != (birth.CHAIN_ID, len(self._blocks) + 1, parent_digest, self._set.digest):
+        if named != (birth.CHAIN_ID, len(self._blocks) + 1, parent_digest, self._at(height).digest):
             raise Violated(f"N5: {machine.name} has a block at {height} with a wrong header")
         if header.timestamp_ms <= (birth.GENESIS_MS if parent is None else parent.header.timestamp_ms):
             raise Violated(f"N5: {machine.name} has a block at {height} that is not later than its parent")
@@ -101,15 +101,15 @@ class Audit:
         if expected != (None if shown is None else (shown.height, shown.digest)):
             raise Violated(f"N5: {machine.name} has a block at {height} without its parent's certificate")
         self._blocks.append(block)
-        self._rotations.append(next_rotation(self._rotations[-1], block, self._set))
+        self._rotations.append(next_rotation(self._rotations[-1], block, self._at(height + 1)))
 
     def _check_primary(self, machine: Machine, decided: DecidedBlock) -> None:
         vote = decided.certificate.vote
         if not isinstance(vote, Commit) or (vote.height, vote.digest) != (decided.block.height, decided.block.digest):
             raise Violated(f"N9: {machine.name} has decided {decided.block.height} by a certificate of {vote}")
-        rotation = self._rotations[vote.height - 1]
-        keys = {validator.member: validator.vote_key for validator in self._set.validators}
-        primaries = [keys[rotation.primary(view)] for view in range(min(vote.view + 1, self._count))]
+        rotation, validators = self._rotations[vote.height - 1], self._at(vote.height).validators
+        keys = {validator.member: validator.vote_key for validator in validators}
+        primaries = [keys[rotation.primary(view)] for view in range(min(vote.view + 1, len(validators)))]
         if decided.block.header.proposer not in primaries:
             raise Violated(f"N5: {machine.name} has a block at {vote.height} of who was not its primary")
 
@@ -152,13 +152,18 @@ class Audit:
             return
         self._passed_certificates.add(certificate)
         vote, signers = certificate.vote, set()
-        payload = votes.signing_payload(vote, birth.CHAIN_ID)
+        payload, validators = votes.signing_payload(vote, birth.CHAIN_ID), self._at(vote.height).validators
         for index, signature in certificate.signatures:
-            if index < self._count:
-                validator = self._set.validators[index]
+            if index < len(validators):
+                validator = validators[index]
                 if vote not in signed.get(validator.member, {vote}):
                     raise Violated(f"N8: {machine.name} holds a certificate in which {validator.member} signs {vote}")
                 if sharing.verify(validator.vote_key, payload, signature):
                     signers.add(index)
-        if len(signers) < self._quorum:
+        if len(signers) < (len(validators) + (len(validators) - 1) // 3 + 2) // 2:
             raise Violated(f"N9: {machine.name} holds a certificate of {len(signers)} for {vote}")
+
+    def _at(self, height: int) -> ValidatorSet:
+        validators = self._sets.at(height)
+        assert validators is not None, "a block is there, and nobody knows who validated it"
+        return validators

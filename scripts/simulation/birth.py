@@ -1,5 +1,6 @@
 """What a simulated network is born with, and the payments that its banks make."""
 
+from collections.abc import Sequence
 from functools import cache
 from random import Random
 
@@ -29,6 +30,9 @@ OBSERVER = "observer"
 VALID_MS = PARAMETERS.transaction_window_ms // 2
 """How long a transaction may wait, if nothing else is said: longer than any run."""
 
+VOTE_KEYS = 3
+"""So many vote keys a member has where members come and go."""
+
 FUEL = 1_000_000
 ISSUED = 1_000_000
 SALT = bytes(16)
@@ -43,6 +47,13 @@ def bank(index: int) -> str:
 def vote_key(member: str) -> KeyPair:
     """The validator's key."""
     return _key(member.encode().ljust(32, b"v"))
+
+
+@cache
+def vote_keys(member: str) -> tuple[KeyPair, ...]:
+    """That key, and those which may take its place."""
+    others = (_key(f"{member} {number}".encode().ljust(32, b"v")) for number in range(1, VOTE_KEYS))
+    return (vote_key(member), *others)
 
 
 @cache
@@ -94,6 +105,20 @@ def payment(random: Random, count: int, now_ms: int, valid_ms: int = VALID_MS) -
     amount = random.randint(1, ISSUED // 20)
     call = Call("payments", 1, "settle", [address(payee), "USD", amount, "simulated"])
     return _send(random, payer, call, now_ms + valid_ms)
+
+
+def motion(
+    random: Random, member: str, subject: str, texts: Sequence[str], now_ms: int, life_ms: int
+) -> Transaction:
+    """The member moves something, and votes for it."""
+    call = Call("governance", 1, "propose", [subject, list(texts), [], now_ms + life_ms])
+    return _send(random, member, call, now_ms + VALID_MS)
+
+
+def vote(random: Random, member: str, moved: Transaction, now_ms: int) -> Transaction:
+    """The member agrees with a motion."""
+    call = Call("governance", 1, "vote", [f"{moved.id.hex()}.0", True])
+    return _send(random, member, call, now_ms + VALID_MS)
 
 
 def _key(seed: bytes) -> KeyPair:

@@ -11,6 +11,7 @@ from scripts.simulation.chronicle import Chronicle
 from scripts.simulation.frames import message_of
 from scripts.simulation.machine import Machine
 from scripts.simulation.movement import HEIGHTS_REMEMBERED, Movement, view_changes_of
+from scripts.simulation.sets import Sets
 from scripts.simulation.timeline import Timeline
 from state import votes
 from state.block import Block
@@ -36,7 +37,7 @@ class Invariants:
 
     def __init__(self, count: int, faulty: str | None, chronicle: Chronicle, timeline: Timeline) -> None:
         self._timeline = timeline
-        self._members = [validator.member for validator in birth.validators(count).validators]
+        self.sets = Sets(count)
         self._faulty = faulty
         self._chronicle = chronicle
         self._blocks: dict[int, bytes] = {}
@@ -44,8 +45,8 @@ class Invariants:
         self._final: dict[bytes, tuple[int, str]] = {}
         self._openings: dict[tuple[int, int, bytes], list[NewViewMessage]] = {}
         self._votes: dict[tuple[str, int], list[SignedVote]] = {}
-        self._movement = Movement(count)
-        self._audit = Audit(count, faulty)
+        self._movement = Movement()
+        self._audit = Audit(count, faulty, self.sets)
         self.witness: Callable[[Message], None] = lambda message: None
         """Told every message of agreement that leaves an honest machine."""
         self.newest_height = 0
@@ -64,6 +65,8 @@ class Invariants:
         outcome = event.outcome.state_root, event.outcome.receipts_root
         if self._outcomes.setdefault(height, outcome) != outcome:
             raise Violated(f"I4: {machine.name} has another state at {height}")
+        if not self.sets.executed(height, event.outcome.validators):
+            raise Violated(f"N12: {machine.name} has other validators after {height}")
         for transaction_id, code in zip(block.transaction_ids(), event.codes, strict=True):
             if self._final.setdefault(transaction_id, (height, code)) != (height, code):
                 raise Violated(f"I3: {transaction_id.hex()} is final twice")
@@ -88,7 +91,10 @@ class Invariants:
             self.witness(message)
         if not isinstance(message, SignedMessage) or machine.member == self._faulty:
             return
-        if self._members[message.signer] != machine.member:
+        validators = self.sets.at(message.height)
+        if validators is None:
+            raise Violated(f"N12: {machine.name} sent {message.vote}, and nobody knows who validates that height")
+        if validators.validators[message.signer].member != machine.member:
             return  # passed on, as evidence against its signer
         signed = signed_vote_of(message)
         known = self._votes.setdefault((machine.member, signed.height), [])
@@ -102,7 +108,7 @@ class Invariants:
         if isinstance(signed.vote, Prepare) and signed.vote.view > 0:
             self._check_opening(machine, signed.vote)
         if isinstance(signed.vote, ViewChange):
-            if not self._movement.is_allowed(signed):
+            if not self._movement.is_allowed(signed, len(validators)):
                 raise Violated(f"S6: {machine.name} asks for {signed.vote}, and fewer than f+1 led it there")
             self._movement.note(signed)
         known.append(signed)
@@ -131,14 +137,17 @@ class Invariants:
                 self._movement.note(item)
 
     def _signs(self, index: int, statement: Vote, signature: bytes) -> bool:
-        validators = birth.validators(len(self._members)).validators
+        known = self.sets.at(statement.height)
+        validators = () if known is None else known.validators
         key = validators[index].vote_key if index < len(validators) else b""
         return bool(key) and sharing.verify(key, votes.signing_payload(statement, birth.CHAIN_ID), signature)
 
     def _remember_opening(self, message: Message | None) -> None:
         if isinstance(message, NewViewMessage):
             vote = message.vote
-            self.newest_opener = self._members[message.signer] if message.signer < len(self._members) else ""
+            known = self.sets.at(vote.height)
+            validators = () if known is None else known.validators
+            self.newest_opener = validators[message.signer].member if message.signer < len(validators) else ""
             self._openings.setdefault((vote.height, vote.view, vote.digest), []).append(message)
             if len(self._openings) > OPENINGS_REMEMBERED:
                 del self._openings[next(iter(self._openings))]
@@ -146,11 +155,14 @@ class Invariants:
     def _check_opening(self, machine: Machine, vote: Prepare) -> None:
         """Rule 2, by plain counting: what a correct member prepares in a later view is what it had to."""
         found = self._openings.get((vote.height, vote.view, vote.digest), [])
-        if not any(self._is_justified(message, machine.count) for message in found):
+        if not any(self._is_justified(message) for message in found):
             raise Violated(f"S2: {machine.name} prepared {vote} in a view that was not opened so")
 
-    def _is_justified(self, message: NewViewMessage, count: int) -> bool:
-        quorum = (count + (count - 1) // 3 + 2) // 2
+    def _is_justified(self, message: NewViewMessage) -> bool:
+        validators = self.sets.at(message.height)
+        if validators is None:
+            return False
+        quorum = (len(validators) + (len(validators) - 1) // 3 + 2) // 2
         signers, highest, digest = set(), -1, None
         for item in message.view_changes:
             change = item.vote
@@ -212,7 +224,7 @@ class Invariants:
         """I7: what a spell of work took up is given back."""
         assert machine.driver is not None
         waiting = machine.driver.waiting()
-        if machine.member == birth.OBSERVER:
+        if machine.member not in [validator.member for validator in self.sets.newest.validators]:
             waiting["pending transactions"] -= sum(map(self._is_liars, machine.pending()))
         if self._faulty is not None:  # It may propose at any moment what nobody can find; that ends with the height.
             waiting["searches"] = waiting["kept bodies"] = 0
@@ -227,7 +239,10 @@ class Invariants:
     def _check_evidence(self, machine: Machine) -> None:
         """N3: evidence convinces anyone, and names nobody who did nothing."""
         for encoded in machine.chain.evidence():
-            guilty = Evidence.decode(encoded).check(birth.validators(machine.count), birth.CHAIN_ID, sharing.verify)
+            evidence = Evidence.decode(encoded)
+            validators = self.sets.at(evidence.height)
+            assert validators is not None
+            guilty = evidence.check(validators, birth.CHAIN_ID, sharing.verify)
             if guilty != self._faulty:
                 raise Violated(f"{machine.name} accuses {guilty}, who did nothing")
 

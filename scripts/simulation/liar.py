@@ -30,6 +30,7 @@ from scripts.simulation import birth
 from scripts.simulation.chronicle import Chronicle
 from scripts.simulation.frames import Frame, message_of
 from scripts.simulation.poison import poisoned
+from scripts.simulation.sets import Sets
 from scripts.simulation.spoilt import Lie, Spoiler, Truth, remade
 from scripts.simulation.timeline import Timeline
 from state import votes
@@ -70,12 +71,12 @@ class Liar:
     """The habits of one member.
 
     :param member: whose keys it has.
-    :param count: validators of the network.
+    :param sets: who validates with it.
     """
 
-    def __init__(self, member: str, count: int, timeline: Timeline, chronicle: Chronicle) -> None:
+    def __init__(self, member: str, sets: Sets, timeline: Timeline, chronicle: Chronicle) -> None:
         self.member = member
-        self._count = count
+        self._sets = sets
         self._key: KeyPair = birth.vote_key(member)
         self._timeline = timeline
         self._random: Random = timeline.chance("liar")
@@ -84,7 +85,7 @@ class Liar:
         self._heard: dict[Prepare | Commit, dict[int, bytes]] = {}
         """What others signed, for the newest heights."""
         self._blocks: dict[bytes, Block] = {}
-        self._spoiler = Spoiler(member, count, self._random)
+        self._spoiler = Spoiler(member, len(sets.newest), self._random)
         self._spoilt_share = self._random.choice(SPOILT_SHARES)
         self._is_bad_server = self._random.random() < BAD_SERVER_SHARE
         self._lies: dict[bytes, Lie | None] = {}
@@ -276,7 +277,7 @@ class Liar:
         message = message_of(frame)
         if not isinstance(message, SignedVote):
             return [frame]
-        return [frame, self._frame(replace(message, signer=self._random.randrange(self._count)))]
+        return [frame, self._frame(replace(message, signer=self._random.randrange(len(self._sets.newest))))]
 
     def _transplant(self, frame: Frame, receiver: str) -> list[Frame]:
         """N8, N9: others' genuine signatures in a certificate that they are not for, or of one too few."""
@@ -298,7 +299,7 @@ class Liar:
 
     def _usurp(self, frame: Frame, receiver: str) -> list[Frame]:
         """A proposal for the next height when it is another's turn, as early as can be."""
-        quorum = birth.validators(self._count).quorum
+        quorum = self._sets.newest.quorum
         for vote in reversed(self._heard):
             parent = self._blocks.get(vote.digest)
             if isinstance(vote, Commit) and parent is not None and len(self._heard[vote]) >= quorum:
@@ -360,7 +361,7 @@ class Liar:
 
     @property
     def _signer(self) -> int:
-        index = birth.validators(self._count).index_of(self._key.public)
+        index = self._sets.newest.index_of(self._key.public)
         assert index is not None
         return index
 
@@ -378,7 +379,7 @@ class Liar:
 
     def _certificate(self, vote: Prepare | Commit | Checkpoint) -> Certificate:
         """One that looks like a quorum: its own signature, under its own index again and again or under others'."""
-        quorum, own = birth.validators(self._count).quorum, self._sign(vote)
+        quorum, own = self._sets.newest.quorum, self._sign(vote)
         indexes = self._random.choice([range(quorum), [self._signer] * quorum, [self._signer], range(90, 90 + quorum)])
         return Certificate(vote, tuple((index, own) for index in indexes))
 

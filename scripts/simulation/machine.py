@@ -25,6 +25,7 @@ from scripts.simulation.disk import Disk, SimulatedJournal
 from scripts.simulation.timeline import Timeline
 from state.block import Block
 from state.errors import Corrupt, StorageFailure
+from state.keys import KeyPair
 from state.transaction import Transaction
 from state.world import World
 
@@ -84,10 +85,18 @@ class Machine:
 
     :param member: member id; twins share one.
     :param count: validators of the network.
+    :param keys: the vote keys that it holds; the member's one at genesis, if nothing else is said.
     """
 
     def __init__(
-        self, name: str, member: str, count: int, timeline: Timeline, network: Network, watcher: Watcher
+        self,
+        name: str,
+        member: str,
+        count: int,
+        timeline: Timeline,
+        network: Network,
+        watcher: Watcher,
+        keys: Sequence[KeyPair] | None = None,
     ) -> None:
         self.name = name
         self.member = member
@@ -96,6 +105,10 @@ class Machine:
         self.driver: Driver | None = None
         self.skew_ms = 0
         self.count = count
+        if keys is None:
+            key = birth.vote_key(member)
+            keys = () if birth.validators(count).index_of(key.public) is None else (key,)
+        self._keys = keys
         self._timeline = timeline
         self._random = timeline.chance(name)
         self._network = network
@@ -141,11 +154,16 @@ class Machine:
             lambda: post(seams.Failed(StorageFailure("no space left on device"))),
         )
         signer = None
-        if validators.index_of(birth.vote_key(self.member).public) is not None:
-            signer = Signer(birth.vote_key(self.member), birth.CHAIN_ID, self._journal, recovered)
+        if self._keys:
+            first, *others = self._keys
+            signer = Signer(first, birth.CHAIN_ID, self._journal, recovered, others, history.find)
         begun = start.start_state(self.chain, signer, history, birth.PARAMETERS.execution_lag, executed_height)
         identity = Identity(
-            None if signer is None else signer.public, birth.CHAIN_ID, birth.PARAMETERS, birth.GENESIS_MS
+            None if signer is None else signer.public,
+            birth.CHAIN_ID,
+            birth.PARAMETERS,
+            birth.GENESIS_MS,
+            () if signer is None else signer.others,
         )
         self._pool = Pool()
         self._execution = _Execution(self._timeline, self._random, self.executor, post)

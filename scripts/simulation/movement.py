@@ -16,9 +16,7 @@ HEIGHTS_REMEMBERED = 128
 class Movement:
     """Who has asked for which view of which height."""
 
-    def __init__(self, count: int) -> None:
-        self._faulty_max = (count - 1) // 3
-        self._quorum = (count + self._faulty_max + 2) // 2
+    def __init__(self) -> None:
         self._asked: dict[int, dict[int, int]] = {}
 
     def note(self, asked: SignedVote) -> None:
@@ -30,15 +28,16 @@ class Movement:
         if len(self._asked) > HEIGHTS_REMEMBERED:
             del self._asked[min(self._asked)]
 
-    def is_allowed(self, asked: SignedVote) -> bool:
-        """Whether its signer, being honest, may ask for that now, by the rule."""
+    def is_allowed(self, asked: SignedVote, count: int) -> bool:
+        """Whether its signer, being honest, may ask for that now, by the rule; ``count`` validate that height."""
         vote = asked.vote
         assert isinstance(vote, ViewChange)
         views = self._asked.get(vote.height, {})
+        faulty_max = (count - 1) // 3
         leading = sum(view >= vote.view for signer, view in views.items() if signer != asked.signer)
-        if leading > self._faulty_max or vote.view == 1:
+        if leading > faulty_max or vote.view == 1:
             return True
-        return sum(view >= vote.view - 1 for view in views.values()) >= self._quorum
+        return sum(view >= vote.view - 1 for view in views.values()) >= (count + faulty_max + 2) // 2
 
 
 def view_changes_of(message: Message | None) -> Iterable[SignedVote]:

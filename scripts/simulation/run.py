@@ -17,7 +17,9 @@ from scripts.simulation.machine import HEARTBEAT_MS, Halted, Machine
 from scripts.simulation.network import SimulatedNetwork, Weather
 from scripts.simulation.storm import Storm
 from scripts.simulation.timeline import Timeline
+from scripts.simulation.turnover import Turnover
 from state.transaction import Transaction
+from state.validators import ValidatorSet
 from state.votes import Prepare
 
 STORM_MS = 20_000
@@ -62,7 +64,10 @@ RESTORED_SHARE = 0.1
 FLIPPED_SHARE = 0.5
 """Part of those in which a bit flips in its journal; in the others it is started on an old copy of its disk."""
 
-GOLDEN, SILVER = (5**0.5 - 1) / 2, 2**0.5 - 1
+TURNOVER_SHARE = 0.3
+"""Part of the runs, of those that tolerate a fault, in which members come and go."""
+
+GOLDEN, SILVER, BRONZE = (5**0.5 - 1) / 2, 2**0.5 - 1, 3**0.5 - 1
 """Multiples of an irrational number are spread evenly: so any hundred seeds in a row have their share of each."""
 
 
@@ -119,16 +124,32 @@ class Run:
         self._is_restored = tolerated > 0 and 0 <= drawn - TWIN_SHARE - LIAR_SHARE < RESTORED_SHARE
         self._twin = self._faulty if is_twin else None
         self._faulty = self._faulty if is_twin or is_liar or self._is_restored else None
-        self._liar = Liar(self._faulty, count, self._timeline, self._chronicle) if is_liar and self._faulty else None
-        self._network.liar = self._liar
         self.invariants = Invariants(count, self._faulty, self._chronicle, self._timeline)
         self.invariants.witness = self._storm.witness
-        names = [(member, member) for member in (*members, birth.OBSERVER)]
+        sets = self.invariants.sets
+        self._liar = Liar(self._faulty, sets, self._timeline, self._chronicle) if is_liar and self._faulty else None
+        self._network.liar = self._liar
+        self._turnover: Turnover | None = None
+        if tolerated and _spread(seed, BRONZE) < TURNOVER_SHARE:
+            self._turnover = Turnover(
+                count, self._faulty, self._timeline, self._chronicle, sets, self._submit, self.invariants.is_final
+            )
+        follower = birth.OBSERVER if self._turnover is None else birth.AGENT
+        names = [(member, member) for member in (*members, follower)]
         if self._twin is not None:
             names.append((self._twin + "-twin", self._twin))
         self._network.twisted = self.invariants.twisted
         self.machines = [
-            Machine(name, member, count, self._timeline, self._network, self.invariants) for name, member in names
+            Machine(
+                name,
+                member,
+                count,
+                self._timeline,
+                self._network,
+                self.invariants,
+                None if self._turnover is None else birth.vote_keys(member),
+            )
+            for name, member in names
         ]
         self._network.machines = self.machines
         self._flips = Flips(self._timeline, self.machines, self._chronicle, self._storm.crash)
@@ -179,11 +200,15 @@ class Run:
             self._lose_votes(next(machine for machine in self.machines if machine.member == self._faulty))
         if self._liar is not None:
             self._liar.begin()
+        if self._turnover is not None:
+            self._turnover.begin()
         self._timeline.run(STORM_MS)
         self._storm.end()
         self._flips.end()
         if self._liar is not None and self._fate.random() < 0.5:
             self._liar.end()
+        if self._turnover is not None:
+            self._turnover.end()
         self._is_stormy = False
         self._expect_progress()
         self._settle()
@@ -227,7 +252,14 @@ class Run:
         machine.deliver(seams.Submitted(self._token, (transaction.encoded,)), machine.life)
 
     def _honest(self) -> list[Machine]:
-        return [machine for machine in self.machines if machine.member not in (self._faulty, birth.OBSERVER)]
+        seated = [validator.member for validator in self._validators().validators]
+        return [machine for machine in self.machines if machine.member in seated and machine.member != self._faulty]
+
+    def _validators(self) -> ValidatorSet:
+        """Who validates the height that is next."""
+        validators = self.invariants.sets.at(self.invariants.newest_height + 1)
+        assert validators is not None
+        return validators
 
     # ------------------------------------------------------------------------------------------ expectations
 
@@ -246,9 +278,8 @@ class Run:
         while not any(machine.is_up for machine in self._honest()):
             self._timeline.run(10)
         self._submit(transaction)
-        quorum = birth.validators(self._count).quorum
         while not self.invariants.is_final(transaction.id):
-            if sum(machine.is_up for machine in self._honest()) < quorum:
+            if sum(machine.is_up for machine in self._honest()) < self._validators().quorum:
                 late_ms = self._timeline.now_ms - healed_ms
             if self._timeline.now_ms - healed_ms >= HEALED_MS + min(late_ms, BACK_MS_MAX):
                 raise Violated(
@@ -280,17 +311,23 @@ class Run:
     # ---------------------------------------------------------------------------------------------- ordeals
 
     def _undergo(self) -> None:
-        """The run's ordeal: it needs calm around it."""
+        """The run's ordeal: it needs calm around it, and the last set of validators in force."""
+        if self._ordeal is Ordeal.NONE:
+            return
+        while self._validators() != self.invariants.sets.newest:
+            self._timeline.run(HEARTBEAT_MS)
         if self._ordeal is Ordeal.OUTAGE:
             self._lose_quorum()
             self._expect_progress()
         elif self._ordeal is Ordeal.ABSENCE:
-            self._do_without(self._choose((self._count - 1) // 3, []))
-        elif self._ordeal is Ordeal.STANDSTILL:
-            self._stand_still()
+            self._do_without(self._choose(self._tolerated(), []))
         else:
-            return
+            self._stand_still()
         self._settle()
+
+    def _tolerated(self) -> int:
+        """f."""
+        return (len(self._validators()) - 1) // 3
 
     def _choose(self, count: int, spared: list[Machine]) -> list[Machine]:
         """Machines of so many members that are up: the faulty one's first, for no more than f may fail with it."""
@@ -304,7 +341,7 @@ class Run:
         """N13: with f members down work goes on, whoever's turn it is."""
         for machine in absent:
             self._storm.crash(machine, power=self._fate.random() < 0.5)
-        for _ in range(self._count):
+        for _ in range(len(self._validators())):
             self._expect_final(self._timeline.now_ms)
         self._bring_back(absent)
 
@@ -314,7 +351,7 @@ class Run:
         Those who stayed are many views ahead of those who come back, and both are needed; among the lost is the primary
         of the view that they are in.
         """
-        tolerated = (self._count - 1) // 3
+        tolerated = self._tolerated()
         away = self._fate.sample(self._honest(), tolerated)
         for machine in away:
             self._storm.crash(machine, power=self._fate.random() < 0.5)
@@ -337,9 +374,9 @@ class Run:
 
     def _lose_quorum(self) -> None:
         """N14: with less than a quorum the chain halts, and it resumes once they are back."""
-        quorum = birth.validators(self._count).quorum
-        chosen = self._fate.sample(range(self._count), self._count - quorum + 1)
-        members = {birth.bank(index) for index in chosen}
+        validators, count = self._validators().validators, len(self._validators())
+        chosen = self._fate.sample(range(count), count - self._validators().quorum + 1)
+        members = {validators[index].member for index in chosen}
         struck = [machine for machine in self.machines if machine.member in members]
         height_max = max(machine.chain.height for machine in self.machines) + 1
         for machine in struck:
@@ -347,7 +384,7 @@ class Run:
         self._submit(birth.payment(self._clients, self._count, self._now_ms()))
         self._timeline.run(self._fate.randint(1_000, OUTAGE_MS))
         if any(machine.chain.height > height_max for machine in self.machines):
-            raise Violated(f"{len(members)} of {self._count} are down, and the chain goes on above {height_max}")
+            raise Violated(f"{len(members)} of {count} are down, and the chain goes on above {height_max}")
         for machine in struck:
             machine.boot()
 

@@ -28,16 +28,16 @@ def asked(signer: int, view: int, height: int = 1) -> SignedVote:
     ],
 )
 def test_signer_0_of_4(before: list[SignedVote], view: int, allowed: bool) -> None:
-    movement = Movement(4)
+    movement = Movement()
     for item in before:
         movement.note(item)
-    assert movement.is_allowed(asked(0, view)) is allowed
+    assert movement.is_allowed(asked(0, view), 4) is allowed
 
 
 def test_heights_far_ahead_do_not_push_out_the_present() -> None:
-    movement = Movement(4)
+    movement = Movement()
     for height in range(1, HEIGHTS_REMEMBERED // 2):
         movement.note(asked(1, 5, height))
         movement.note(asked(1, 5, height + HEIGHTS_REMEMBERED // 2))
         movement.note(asked(2, 5, height))
-        assert movement.is_allowed(asked(0, 5, height))
+        assert movement.is_allowed(asked(0, 5, height), 4)
