@@ -5,7 +5,6 @@ Rows of the database, by their first byte:
     l  key digest   → length of key (2) ‖ key ‖ value     the leaves, in the tree's order
     x  extra key    → extra value                         receipts, history, indexes: written with the block that
                                                           made them, not authenticated by the state root
-    u  height (8)   → previous values of the keys that this height changed, for the last UNDO_HEIGHTS heights
     m  name         → "format": version; "head": height (8) ‖ block digest ‖ state root; "base": height (8), in a state
                       that came as a snapshot: extra rows begin above it
 
@@ -25,7 +24,7 @@ from state.proof import VALUE_PREFIX, StateProof
 from state.snapshot import SNAPSHOT_HEIGHTS, Cut, Leaf, cuts_of
 from state.tree import Node, Tree
 
-LEAF, EXTRA, UNDO, META = b"l", b"x", b"u", b"m"
+LEAF, EXTRA, META = b"l", b"x", b"m"
 
 HEAD_KEY = META + b"head"
 FORMAT_KEY = META + b"format"
@@ -42,9 +41,6 @@ KEY_LENGTH_BYTES = 2
 KEY_BYTES_MAX = 2 ** (8 * KEY_LENGTH_BYTES) - 1
 """Longest key, bytes: what its length field holds."""
 
-UNDO_HEIGHTS = 8
-"""Heights whose previous values are kept: the lag L, since a diverging root shows at most L heights later."""
-
 PINS_MAX = 4
 """Heights whose state is held at once: the newest, and those that somebody is fetching."""
 
@@ -53,9 +49,6 @@ PIN_HEIGHTS_KEPT = 1_024
 
 VALUE_CACHE_BYTES_MAX = 32 * 1024 * 1024
 """Memory for values read or written lately, bytes. A read from LevelDB costs 6 µs, one from here 0.2."""
-
-ABSENT_LENGTH = b"\xff\xff\xff\xff"
-"""In an undo record, the length of a value that was not there."""
 
 RECOVERY = "Delete the state directory and start again: the node rebuilds its state from the chain."
 
@@ -190,21 +183,13 @@ class World:
         assert len(block_digest) == DIGEST_BYTES
         prepared = self._tree.prepare(changes)
         rows: dict[bytes, bytes | None] = {}
-        undo: list[bytes] = []
-        get = self.get
         for key_digest, key, _ in prepared.changes:
-            name = len(key).to_bytes(KEY_LENGTH_BYTES, "big") + key
             value = changes[key]
-            rows[LEAF + key_digest] = None if value is None else name + value
-            previous = get(key)
-            undo.append(name)
-            undo.append(ABSENT_LENGTH if previous is None else len(previous).to_bytes(4, "big") + previous)
+            length = len(key).to_bytes(KEY_LENGTH_BYTES, "big")
+            rows[LEAF + key_digest] = None if value is None else b"".join((length, key, value))
         if extra:
             for key, value in extra.items():
                 rows[EXTRA + key] = value
-        rows[_undo_key(height)] = b"".join(undo)
-        if height >= UNDO_HEIGHTS:
-            rows[_undo_key(height - UNDO_HEIGHTS)] = None
         rows[HEAD_KEY] = height.to_bytes(HEIGHT_BYTES, "big") + block_digest + prepared.root
         if self._height == HEIGHT_BEFORE_GENESIS:
             rows[FORMAT_KEY] = FORMAT
@@ -282,13 +267,6 @@ class World:
         """Verify rows of every kind from ``start`` on; where to go on (None: the end), and how many bytes it were."""
         return self._database.scrub(start, bytes_max)
 
-    def undo(self, height: int) -> dict[bytes, bytes | None] | None:
-        """The values before ``height`` of the keys that it changed (None: absent), or None if no longer kept."""
-        if height < 0:
-            return None
-        record = self._database.get_verified(_undo_key(height))
-        return None if record is None else _undo_values(record)
-
     def _read_leaves(self, start: bytes, stop: bytes | None) -> bytes:
         above = prefix_range(LEAF)[1] if stop is None else LEAF + stop
         rows = self._database.rows(LEAF + start, above)
@@ -321,24 +299,3 @@ def _value_of(key: bytes, row: bytes) -> bytes:
     if row[:at] != len(key).to_bytes(KEY_LENGTH_BYTES, "big") + key:
         raise Corrupt(f"The leaf of key {key.hex()} holds another key. {RECOVERY}")
     return row[at:]
-
-
-def _undo_key(height: int) -> bytes:
-    return UNDO + height.to_bytes(HEIGHT_BYTES, "big")
-
-
-def _undo_values(record: bytes) -> dict[bytes, bytes | None]:
-    values: dict[bytes, bytes | None] = {}
-    at = 0
-    while at < len(record):
-        key_at = at + KEY_LENGTH_BYTES
-        key_end = key_at + int.from_bytes(record[at:key_at], "big")
-        value_at = key_end + 4
-        key = record[key_at:key_end]
-        if record[key_end:value_at] == ABSENT_LENGTH:
-            values[key] = None
-            at = value_at
-        else:
-            at = value_at + int.from_bytes(record[key_end:value_at], "big")
-            values[key] = record[value_at:at]
-    return values

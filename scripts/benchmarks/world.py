@@ -1,9 +1,9 @@
 """The world state alone, on LevelDB on a disk: keys a second, in a state of a thousand keys and of a million.
 
-A commit changes BLOCK_KEYS random keys as a block of payments does: the tree's update, the undo record and one batch,
-without sync. Reads and proofs are of random keys; ``first_read`` of keys that were not read since the state was
-opened. Opening reads every leaf and compares the root. Times are of processor time, of all threads of the process (so
-LevelDB's merging is in), the least disturbed of ROUNDS rounds.
+A commit changes BLOCK_KEYS random keys as a block of payments does: the tree's update and one batch, without sync.
+Reads and proofs are of random keys; ``first_read`` of keys that were not read since the state was opened. Opening
+reads every leaf and compares the root. Times are of processor time, of all threads of the process (so LevelDB's
+merging is in), the least disturbed of ROUNDS rounds.
 """
 
 import os

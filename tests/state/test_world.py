@@ -13,7 +13,7 @@ from state.errors import Corrupt, StorageFailure
 from state.keyvalue import prefix_range
 from state.memory import MemoryDatabase
 from state.proof import EMPTY_DIGEST, verify_proof
-from state.world import HEAD_KEY, HEIGHT_BEFORE_GENESIS, LEAF, UNDO_HEIGHTS, World
+from state.world import HEAD_KEY, HEIGHT_BEFORE_GENESIS, LEAF, World
 
 
 def digest_of(height: int) -> bytes:
@@ -101,21 +101,6 @@ def test_a_failed_write_leaves_the_world_as_it_was() -> None:
     assert {key: world.get(key) for key in values} == values
     for key in [*values, b"key-0", b"absent"]:
         verify_proof(before, key, values.get(key), world.prove(key))
-
-
-def test_undo_records_of_the_last_heights() -> None:
-    world = World.open(MemoryDatabase())
-    values: dict[bytes, bytes] = {}
-    previous: list[dict[bytes, bytes | None]] = []
-    for height in range(12):
-        changes = changes_of(height)
-        previous.append({key: values.get(key) for key in changes})
-        world.commit(height, digest_of(height), changes)
-        values = dict(world.items())
-    assert [world.undo(height) for height in range(12 - UNDO_HEIGHTS)] == [None] * (12 - UNDO_HEIGHTS)
-    for height in range(12 - UNDO_HEIGHTS, 12):
-        assert world.undo(height) == previous[height]
-    assert (world.undo(12), world.undo(-1)) == (None, None)
 
 
 def test_extra_rows_are_scanned_from_both_ends_within_a_limit() -> None:
