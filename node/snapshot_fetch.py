@@ -165,12 +165,12 @@ class Fetch:
         """The offer that more validators of its height make than may lie, None if there is none."""
         if not offers:
             return None
-        votes: Counter[bytes] = Counter()
+        votes: Counter[tuple[bytes, bytes]] = Counter()
         for peer, offer in offers.items():
             validators = self._genesis.extended(offer.changes).at(offer.height)
-            votes[offer.rotation] += any(validator.member == peer for validator in validators.validators)
-        for rotation, count in votes.most_common():
-            sources = tuple(peer for peer, offer in offers.items() if offer.rotation == rotation)
+            votes[_named(offer)] += any(validator.member == peer for validator in validators.validators)
+        for named, count in votes.most_common():
+            sources = tuple(peer for peer, offer in offers.items() if _named(offer) == named)
             offer = offers[sources[0]]
             followed = self._genesis.extended(offer.changes)
             if count > followed.at(offer.height).faulty_max:
@@ -300,6 +300,11 @@ class Fetch:
         if now >= self._reported + REPORT_SECONDS:
             self._reported = now
             logger.info(doing, extra={"facts": facts})
+
+
+def _named(offer: Offer) -> tuple[bytes, bytes]:
+    """What offers must have in common: block and rotation."""
+    return offer.block.digest, offer.rotation
 
 
 def _check_rotation(offer: Offer, validators: ValidatorSet) -> None:

@@ -67,6 +67,10 @@ class SnapshotServer:
             self._tasks[member] = task
             task.add_done_callback(lambda _: self._tasks.pop(member, None))
 
+    async def idle(self) -> None:
+        """Every question so far is answered."""
+        await asyncio.gather(*self._tasks.values())
+
     async def stop(self) -> None:
         """Answer nothing any more."""
         tasks = list(self._tasks.values())
