@@ -39,12 +39,13 @@ class Pruner:
         chain = self._chain
         first = min(height - self._keep_blocks + 1, chain.first_height + PRUNED_AT_ONCE)
         first -= (first - chain.first_height) % SNAPSHOT_HEIGHTS  # In whole steps, so that few blocks are looked at.
-        if first <= chain.first_height:
-            return
-        newest = chain.header(first - 1)
-        assert newest is not None, "a block that has not been pruned is there"
-        if newest.header.timestamp_ms + self._window_ms(height) < time_ms:
-            chain.prune(first, self._proves_change)
+        while first > chain.first_height:
+            newest = chain.header(first - 1)
+            assert newest is not None, "a block that has not been pruned is there"
+            if newest.header.timestamp_ms + self._window_ms(height) < time_ms:
+                chain.prune(first, self._proves_change)
+                return
+            first -= SNAPSHOT_HEIGHTS
 
     def _proves_change(self, height: int) -> bool:
         return height + self._lag in self._chain.changes(height + self._lag - 1, 1)
