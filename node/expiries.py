@@ -6,6 +6,7 @@ link showed long ago, and has been up since, says nothing.
 """
 
 import logging
+import math
 from collections.abc import Callable, Mapping
 
 LIMITS_DAYS = (30, 7, 1, 0)
@@ -26,6 +27,10 @@ class Expiries:
         """Owners whose present certificate was old when it was first seen here; ourselves always."""
         self._told: dict[str, int] = {}
         """The lowest limit that was told of."""
+
+    def least_of_members(self) -> float:
+        """The least that is left to a member whose newest handshake showed an old certificate; infinity for none."""
+        return min((self._days[owner] for owner in self._late if owner), default=math.inf)
 
     def check(self, days: Mapping[str, int]) -> None:
         """Look at everybody's days, in the same interval again and again."""

@@ -9,7 +9,7 @@ import json
 import logging
 import os
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -102,6 +102,7 @@ class Node:
         self._chain_id = opening.genesis.chain_id
         self.ended: asyncio.Future[Ending | None] = asyncio.get_running_loop().create_future()
         """Done when the node can't go on, or is asked to stop (None)."""
+        self._watchdog: Watchdog | None = None
         self.stopped = ""
         """Why the node has stopped voting, though it is up."""
         self.notices = Notices(logger, self._halted)
@@ -306,6 +307,7 @@ class Node:
             self.chain, self.execution, self.queries.validator_changes, self.links, self.clock
         )
         self._closing.push_async_callback(self.links.snapshots.stop)
+        expiries = Expiries(log_to(logger))
         self.metrics = Metrics(
             self.scrub.readings()
             + readings(
@@ -320,7 +322,10 @@ class Node:
                 self.journal,
                 self.network,
                 self.not_ready,
-            )
+                expiries,
+                self._home.data,
+            ),
+            VERSION,
         )
         self.notices.on_executed(self.metrics.executed)
         self.intake = NodeIntake(
@@ -355,7 +360,7 @@ class Node:
         except OSError as error:
             raise port_refused(settings.p2p.host, settings.p2p.port, "p2p.port", error) from error
         self.p2p_port = self.network.port
-        self._watch_certificates(Expiries(log_to(logger)))
+        self._watch_certificates(expiries)
         self._closing.callback(lambda: self._next_look.cancel())
         self._closing.push_async_callback(self.server.stop)
         try:
@@ -396,14 +401,24 @@ class Node:
             self._failed(error)
 
     def feed(self, manager: ServiceManager) -> None:
-        """Give the service manager its signs of life from now on."""
-        feeder = Watchdog(
-            manager,
-            lambda delay_ms, act: self.driver.timers.set("watchdog", delay_ms, act),
-            lambda: Vitals(self.chain.height, self.driver.executed_height, self._told()),
-            asyncio.get_running_loop().time,
-        )
-        feeder.start()
+        """Give the service manager its signs of life from now on, in turns of the driver.
+
+        A node that has stopped voting stays up, and so gives them without one.
+        """
+        loop = asyncio.get_running_loop()
+
+        def next_turn(delay_ms: int, act: Callable[[], None]) -> None:
+            if self.stopped:
+                loop.call_later(delay_ms / 1000, act)
+            else:
+                self.driver.timers.set("watchdog", delay_ms, act)
+
+        def vitals() -> Vitals:
+            executed = self.chain.height if self.stopped else self.driver.executed_height
+            return Vitals(self.chain.height, executed, self._told())
+
+        self._watchdog = Watchdog(manager, next_turn, vitals, loop.time)
+        self._watchdog.start()
 
     def _told(self) -> str:
         """One line of what the node is doing."""
@@ -457,6 +472,8 @@ class Node:
         clients and at /readyz; peers lose it, as if it were down."""
         logger.critical(sentence)
         self.stopped = sentence
+        if self._watchdog is not None:
+            self._watchdog.start()
         self.intake.is_stopped = True
         self.following.stop()
         self.network.set_peers((), self.membership.standing.role)

@@ -53,7 +53,7 @@ class Opening:
 
 def read_home(path: Path, environment: Mapping[str, str]) -> Opening:
     """Read a home. :raises Invalid: with a sentence that says what is wrong, where, and what to do."""
-    home = Home(path)
+    home = Home(path.absolute())  # The execution process has another working directory.
     if not home.configuration.is_file():
         raise Invalid(
             Reason.BAD_CONFIGURATION,

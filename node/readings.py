@@ -1,15 +1,20 @@
 """The numbers of a running node that its metrics show, each read when somebody asks."""
 
+import math
 import os
+import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
+from node import upgrades
 from node.chain import Chain
 from node.driver import Driver
 from node.execution import NodeExecution
 from node.execution_process import ProcessExecution
+from node.expiries import Expiries
 from node.inbox import Inbox
 from node.journal import Journal
-from node.metrics import Reading, resident_bytes
+from node.metrics import Reading, disk_bytes, resident_bytes
 from node.notices import Notices
 from node.pool import Pool
 from node.runtime import InlineVerifier, PeerLinks
@@ -29,6 +34,8 @@ def readings(
     journal: Journal,
     network: PeerNetwork,
     not_ready: Callable[[], Sequence[str]],
+    expiries: Expiries,
+    data: Path,
 ) -> list[Reading]:
     """Every gauge and counter but those of receipts and finality."""
     process = execution if isinstance(execution, ProcessExecution) else None
@@ -42,10 +49,24 @@ def readings(
     def replaced() -> int:
         return sum(status.votes.counters.replaced for status in network.status())
 
+    def upgrade_heights() -> float:
+        found = upgrades.ahead(driver.limits, driver.executed_height)
+        unknown = found is not None and not found.is_known
+        return found.first_height - driver.executed_height if found is not None and unknown else math.inf
+
+    def block_age_seconds() -> float:
+        return (time.monotonic_ns() // 1_000_000 - notices.executed_ms) / 1000
+
     return [
         Reading("hansa_height", "Latest executed height.", lambda: driver.executed_height),
         Reading("hansa_decided_height", "Latest decided height.", lambda: chain.height),
         Reading("hansa_certified_height", "Latest certified height.", lambda: notices.certified_height),
+        Reading(
+            "hansa_target_height",
+            "Height that more validators than may lie say is decided; 0 where none has said more than this node has.",
+            lambda: driver.target_height,
+        ),
+        Reading("hansa_block_age_seconds", "Since the newest block was executed here.", block_age_seconds),
         Reading("hansa_view", "View of the height that is being decided.", lambda: driver.view),
         Reading("hansa_ready", "1 when the node is ready.", lambda: not not_ready()),
         Reading("hansa_peers", "Peers whose votes link is up.", lambda: len(links.linked)),
@@ -76,6 +97,23 @@ def readings(
         ),
         Reading("hansa_journal_bytes", "Size of the journal.", lambda: journal.size_bytes),
         Reading("hansa_certificate_days", "Days until the TLS leaf ends.", network.certificate_days),
+        Reading(
+            "hansa_peer_certificate_days",
+            "The least that is left to a member's TLS leaf that was old when its node showed it; infinity for none.",
+            expiries.least_of_members,
+        ),
+        Reading(
+            "hansa_protocol_version",
+            "Version of the rules that the next block is made under.",
+            lambda: driver.limits.at(driver.executed_height + 1).protocol_version,
+        ),
+        Reading(
+            "hansa_upgrade_heights",
+            "Heights until rules are in force that this software does not know; infinity where none are voted.",
+            upgrade_heights,
+        ),
+        Reading("hansa_disk_free_bytes", "Room on the data directory's disk.", lambda: disk_bytes(data)[0]),
+        Reading("hansa_disk_size_bytes", "Size of that disk.", lambda: disk_bytes(data)[1]),
         Reading("hansa_resident_bytes", "Memory of the main process.", lambda: resident_bytes(os.getpid())),
         Reading(
             "hansa_execution_resident_bytes",

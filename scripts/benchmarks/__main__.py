@@ -18,6 +18,7 @@ from scripts.benchmarks import (
     network,
     page,
     report,
+    rolling,
     rpc,
     siege,
     sync,
@@ -37,6 +38,7 @@ PLAIN: tuple[tuple[str, str, Callable[[Progress], Figures]], ...] = (
     ("execution", "what executing a block costs, stage by stage", lambda say: execution.measure(say)),
     ("state", "keys a second of the world state, few and a million", lambda say: world.measure(say)),
     ("rpc", "what taking a transaction in costs a node", lambda say: rpc.measure(say)),
+    ("rolling", "what restarting all validators in turn loses and stops", lambda say: rolling.measure(say)),
     ("siege", "finality while thousands of connections besiege the validators", lambda say: siege.measure(say)),
     ("counts", "what a block and a transaction cost in messages, syncs, hashes, bytes", lambda _: counts.figures()),
 )

@@ -124,3 +124,9 @@ def test_an_address_of_another_machine() -> None:
     with pytest.raises(Invalid, match=r"can't listen on 192\.0\.2\.1 port 4000"):
         check_port("192.0.2.1", 4000, "rpc.port")
     check_port("127.0.0.1", 0, "rpc.port")
+
+
+def test_a_home_that_is_named_from_here_is_the_same_from_anywhere(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The execution process works elsewhere, and is told where the state lies."""
+    monkeypatch.chdir(home.path.parent)
+    assert read_home(Path("alpina"), {}).home == home

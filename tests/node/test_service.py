@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from node import upgrades
+from node.execution_deaths import Killed
 from node.service import EXECUTION_SECONDS_MAX, ServiceManager, Vitals, Watchdog, ask_for_time
 from tests.node.network import Network, make_homes
 from tests.node.running import ROOT, Daemon, end
@@ -162,6 +163,17 @@ async def test_a_driver_that_takes_no_events_feeds_nobody_though_the_loop_turns(
     manager.drain()
     with pytest.raises(TimeoutError):
         await asyncio.to_thread(manager.hears, 1.0)
+    await network.stop()
+
+
+async def test_a_node_that_has_stopped_voting_stays_up(tmp_path: Path, manager: Manager) -> None:
+    network = await Network.start(tmp_path, validators=1, heartbeat_ms=200)
+    node = network.nodes["alpina"]
+    node.feed(ServiceManager({"NOTIFY_SOCKET": str(manager.path), "WATCHDOG_USEC": "300000"}, 1))
+    node._failed(Killed("a transaction kills execution"))
+    for _ in range(5):
+        status = (await asyncio.to_thread(manager.awaits, "WATCHDOG"))["STATUS"]
+    assert status.endswith("stopped voting: a transaction kills execution")
     await network.stop()
 
 

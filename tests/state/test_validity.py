@@ -1,13 +1,14 @@
 """Rule 11 as tables: what a block may list."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 
 from state import validity
 from state.block import Block, make_block
 from state.digest import NO_DIGEST
-from state.errors import Invalid
+from state.errors import Invalid, Reason
 from state.keys import KeyPair
 from state.parameters import ChainParameters
 from state.transaction import Body, Call, Transaction, sign
@@ -51,6 +52,18 @@ def block_of(transactions: Sequence[Transaction]) -> Block:
 
 
 ONE, TWO, THREE, FOUR = (make(number) for number in range(4))
+
+
+@pytest.mark.parametrize(("made_under", "in_force"), [(1, 2), (2, 1), (3, 1)])
+def test_a_block_under_rules_that_are_not_in_force(made_under: int, in_force: int) -> None:
+    block = block_of([])
+    other = replace(block, header=replace(block.header, protocol_version=made_under))
+    with pytest.raises(Invalid) as refused:
+        validity.check_body(other, [], replace(PARAMETERS, protocol_version=in_force))
+    assert refused.value.reason is Reason.BAD_BLOCK
+    detail = f"made under protocol version {made_under}, and {in_force} is in force there"
+    assert refused.value.detail == detail
+    validity.check_body(other, [], replace(PARAMETERS, protocol_version=made_under))
 
 
 @pytest.mark.parametrize(
