@@ -131,10 +131,14 @@ def _add_sync(parts: Any) -> None:
     part.add_argument("--blocks", type=int, metavar="N", help="full blocks in the chain (default 100)")
     part.add_argument("--payments", type=int, default=500, metavar="N", help="in each of those (default 500)")
     part.add_argument("--verification-workers", type=int, default=0, metavar="N", help="the nodes' setting (default 0)")
+    part.add_argument("--snapshot-only", action="store_true", help="only joining by snapshot, and by replay")
+    part.add_argument("--directory", type=Path, metavar="DIR", help="with that: keep the network there")
 
 
 def _sync(chosen: argparse.Namespace, progress: Progress) -> Figures:
     shapes: Sequence[sync.Shape] = sync.SHAPES
+    if chosen.snapshot_only:
+        return sync.run_past(sync.Plan(verification_workers=chosen.verification_workers), chosen.directory, progress)
     if chosen.blocks is not None:
         shapes = (sync.Shape("blocks", chosen.blocks, chosen.payments),)
     return sync.run(sync.Plan(shapes=shapes, verification_workers=chosen.verification_workers), progress)

@@ -25,6 +25,8 @@ NAMES = {
     "memory_mb_of_accounts": "memory of a node with 1,000,000 accounts, MB",
     "own_memory_mb_of_accounts": "the same without the tables that LevelDB has mapped, MB",
     "sync_by_peak": "a new node's rate ÷ the network's full rate",
+    "snapshot_join_seconds": "joining a chain of 10,048 blocks and 100,000 accounts by snapshot, seconds",
+    "replay_blocks_per_second": "joining it by replay, blocks a second",
     "start_seconds": "start on 100,000 blocks, seconds",
 }
 """What a reader sees instead of a figure's name; other names stand as they are."""

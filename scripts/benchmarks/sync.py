@@ -4,9 +4,12 @@ Two chains are made beforehand (``prepared``): full blocks of payments, and many
 it do nothing else meanwhile. The clock runs from the start of the process to the newest block's execution; the rate
 is counted without the time until the node first answers, which a longer chain makes no longer. Beside it stands what
 the same validators commit at full load, which a node that joins has to keep up with.
+
+A third chain has many accounts and many blocks: a node joins it by snapshot, then, with an empty home again, by replay.
 """
 
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Sequence
@@ -15,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from node import devnet
+from node import configuration, devnet
 from node.configuration import NodeSettings
 from node.devnet import Place
 from rpc.client import SyncClient
@@ -27,6 +30,7 @@ from scripts.benchmarks.processes import Others, cpu_seconds, pss_mb
 from scripts.benchmarks.progress import Progress
 
 SYNC_SECONDS_MAX = 600.0
+SNAPSHOT_SECONDS_TARGET = 10.0
 LOOK_SECONDS = 0.05
 
 
@@ -44,6 +48,15 @@ SHAPES = (Shape("full_blocks", 100, 500), Shape("small_blocks", 3_000, 5))
 
 
 @dataclass(frozen=True, slots=True)
+class Past:
+    """What a node can join by snapshot."""
+
+    accounts: int = 100_000
+    blocks: int = 10_048
+    """A multiple of SNAPSHOT_HEIGHTS: validators hold the state that they start with."""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What is measured."""
 
@@ -54,6 +67,7 @@ class Plan:
     """Of the full load."""
     verification_workers: int = 0
     """Of the node that joins."""
+    past: Past = Past()
 
 
 def run(plan: Plan, progress: Progress) -> dict[str, Any]:
@@ -70,9 +84,11 @@ def run(plan: Plan, progress: Progress) -> dict[str, Any]:
                 bound_tps = bound.measure().per_second / plan.validators
                 peak_tps = full_load(fleet, plan.seconds, bound_tps).committed_tps
     rate = found[plan.shapes[0].name]["payments_per_second"]
+    past = run_past(plan, None, progress)
     return {
-        "figures": {"sync_by_peak": round(rate / peak_tps, 2)},
-        "targets": {"sync_by_peak": {"least": 1.0}},
+        "figures": {"sync_by_peak": round(rate / peak_tps, 2), **past["figures"]},
+        "targets": {"sync_by_peak": {"least": 1.0}, **past["targets"]},
+        "past": past["past"],
         "peak_tps": round(peak_tps, 1),
         **found,
         "machine": {
@@ -81,6 +97,46 @@ def run(plan: Plan, progress: Progress) -> dict[str, Any]:
             "verification_workers": plan.verification_workers,
         },
     }
+
+
+def run_past(plan: Plan, root: Path | None, progress: Progress) -> dict[str, Any]:
+    """How a node joins by snapshot and by replay. :param root: where the network is kept; None for a passing one."""
+    with tempfile.TemporaryDirectory(prefix="hansa-bench-") as directory:
+        past = join_the_past(root or Path(directory) / "network", plan, plan.past, progress)
+    return {
+        "figures": {
+            "snapshot_join_seconds": past["snapshot"]["seconds"],
+            "replay_blocks_per_second": past["replay"]["blocks_per_second"],
+        },
+        "targets": {"snapshot_join_seconds": {"most": SNAPSHOT_SECONDS_TARGET}},
+        "past": past,
+    }
+
+
+def join_the_past(root: Path, plan: Plan, past: Past, progress: Progress) -> dict[str, Any]:
+    """A node joins the same chain by snapshot, then by replay. What is at ``root`` already is used again."""
+    if (root / prepared.READY).exists():
+        network = prepared.load(root)
+    else:
+        network = prepared.make(root, plan.validators, BASE_PORT, lambda usual: usual)
+        writer = prepared.Writer(network)
+        writer.open_accounts(past.accounts, progress.tick)
+        progress(f"making {past.blocks:,} blocks over {past.accounts:,} accounts")
+        writer.pay(past.accounts, past.blocks - writer.chain.height, 1, progress.tick)
+        writer.finish()
+        (root / prepared.READY).touch()
+    found: dict[str, Any] = {"accounts": past.accounts}
+    shape, place = Shape("past", past.blocks, 1), network.observers[0]
+    with running(network, past.accounts, progress):
+        for way in ("snapshot", "replay"):
+            loaded = configuration.load(place.home.configuration)
+            settings = replace(loaded.node, sync=way, verification_workers=plan.verification_workers)
+            place.home.configuration.write_text(configuration.render(replace(loaded, node=settings)))
+            shutil.rmtree(place.home.data, ignore_errors=True)
+            progress(f"a node with an empty home joins by {way}")
+            found[way] = joined(place, network.validators[0], shape, progress)
+            devnet.stop([place])
+    return found
 
 
 def joined(place: Place, source: Place, shape: Shape, progress: Progress) -> dict[str, Any]:
