@@ -203,7 +203,8 @@ class ProcessExecution:
         if self._failure is not None or channel is not self._channel:
             return
         if self._closing or not self._is_open:
-            self._fail(Corrupt("The execution process has ended."))
+            ended = "The execution process has ended before it had opened the state."
+            self._fail(Corrupt(f"{ended} Start the node again: it recovers by itself."))
             return
         self._is_open = False
         self._pending.extendleft(reversed(self._asked))

@@ -8,7 +8,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ import pytest
 
 from node.home import Home
 from tests.node.network import make_homes
-from tests.node.running import ROOT, Daemon, await_height, children_of, end, get
+from tests.node.running import Daemon, await_height, children_of, end, get
 
 BANKS = ("alpina", "borealis", "corriente", "deltahaven")
 HEARTBEAT_MS = 200
@@ -231,45 +230,3 @@ def test_too_few_descriptors_are_refused(tmp_path: Path, daemons: list[Daemon]) 
     poor = Daemon(tmp_path / "alpina", prepare=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256)))
     daemons.append(poor)
     assert poor.refused().startswith("hansa: only 256 open files are allowed, and this node needs ")
-
-
-CALLS = {
-    "fsync": ("fdatasync,fsync", range(1, 8)),
-    "write": ("write,pwrite64,writev", range(2, 60, 8)),
-    "names": ("rename,renameat,renameat2,unlink,unlinkat,ftruncate", range(1, 7)),
-}
-"""Which system calls, and at which of them (of a thread) the process dies."""
-
-LIFE_SECONDS = 12.0
-"""By then it has decided many times three heights, or is dead."""
-
-
-@pytest.mark.full
-@pytest.mark.skipif(not has_strace(), reason="strace is not here or may not trace")
-@pytest.mark.parametrize("kind", CALLS)
-def test_killed_at_any_call_it_starts_unaided(kind: str, tmp_path: Path, daemons: list[Daemon]) -> None:
-    """S1: SIGKILL as a new home's process enters such a call, the first, a later one, …; then in its next lives. What
-    it has said to be final is there when it starts again, and at the end the whole chain gives the same roots again."""
-    make_homes(tmp_path, validators=1, heartbeat_ms=100)
-    home, (names, numbers), final, kills = tmp_path / "alpina", CALLS[kind], 0, 0
-    for number in numbers:
-        inject = f"inject={names}:signal=KILL:when={number}"
-        doomed = Daemon(home, "strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={names}", "-e", inject)
-        daemons.append(doomed)
-        until = time.monotonic() + LIFE_SECONDS
-        while doomed.process.poll() is None and time.monotonic() < until:
-            if any(": started " in line for line in doomed.lines()):
-                with suppress(OSError, ValueError):
-                    final = max(final, doomed.height())
-            time.sleep(0.02)
-        kills += doomed.process.poll() is not None
-        end([doomed])
-        (again,) = start(tmp_path, daemons, "alpina")
-        assert int(again.started()["height"]) >= final
-        await_height(again, final + 2)
-        final = again.height()
-        assert again.stop() == 0, again.lines()
-    assert kills >= len(numbers) // 2, kills
-    command = [sys.executable, "-m", "node", "verify", "--home", str(home), "--json"]
-    verified = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
-    assert json.loads(verified.stdout)["agrees"] is True, verified
