@@ -19,12 +19,14 @@ BLOCK = make()
 OWN = 0
 
 
-def guard(validators: ValidatorSet = BANKS, signed: Sequence[SignRequest] = ()) -> AmnesiaGuard:
+def guard(
+    validators: ValidatorSet = BANKS, signed: Sequence[SignRequest] = (), *, is_restored: bool = False
+) -> AmnesiaGuard:
     """The guard of bank 0, whose record holds these votes."""
     pages = Pages()
     signer = Signer(birth.vote_key(NAMES[OWN]), CHAIN_ID, pages, records.read([]))
     signer.request(1, signed, lambda _: validators)
-    return AmnesiaGuard(signer, ValidatorHistory(validators, LAG, empty_chain()))
+    return AmnesiaGuard(signer, ValidatorHistory(validators, LAG, empty_chain()), is_restored=is_restored)
 
 
 def vote(height: int, view: int = 0, signer: int = OWN, key: int = OWN) -> bytes:
@@ -52,6 +54,26 @@ def test_what_peers_hold(held: Sequence[bytes], signed: Sequence[SignRequest], e
     assert asked.joined(None, b"", 1) is None
     assert asked.joined(NAMES[1], held[0], 1) is None
     assert asked.joined(NAMES[2], held[1], 1) == expected
+
+
+@pytest.mark.parametrize(
+    ("heights", "held", "is_restored", "expected"),
+    [
+        ((40, 41), (b"", b""), False, 0),
+        ((40, 41), (b"", b""), True, 43),
+        ((41, 0), (b"", b""), True, 43),
+        ((0, 0), (b"", b""), True, 2),
+        ((3, 4), (vote(7), b""), True, 7),
+    ],
+)
+def test_a_restored_home_abstains_beyond_what_they_have_decided(
+    heights: tuple[int, int], held: tuple[bytes, bytes], is_restored: bool, expected: int
+) -> None:
+    asked = guard(is_restored=is_restored)
+    assert asked.joined(None, b"", 1) is None
+    assert asked.joined("a stranger", b"", 1, 99) is None
+    assert asked.joined(NAMES[1], held[0], 1, heights[0]) is None
+    assert asked.joined(NAMES[2], held[1], 1, heights[1]) == expected
 
 
 def test_it_speaks_once() -> None:
