@@ -58,7 +58,7 @@ def copy_database(source: Path, target: Path, *, is_linked: bool) -> None:
                 return
         shutil.rmtree(target, ignore_errors=True)
         time.sleep(PAUSE_SECONDS)
-    raise Invalid(Reason.UNAVAILABLE, f"{source} can't be copied: {fault}. hansa doctor says more")
+    raise Invalid(Reason.UNAVAILABLE, f"{source} can't be copied: {fault}. Stop the node, and hansa doctor says more")
 
 
 def _copy_database_once(source: Path, target: Path, *, is_linked: bool) -> None:

@@ -19,12 +19,12 @@ from genesis.document import Genesis
 from node import configuration, journal, records, restored, start
 from node.ceremony import read_genesis, read_member_file
 from node.chain import Chain
-from node.copying import copy_database
 from node.home import Home
 from node.joined import read_joined
 from node.keystore import Purpose, find_passphrase, read_key
 from node.records import Recovered
 from node.repair import SET_ASIDE
+from node.verification import copy_database
 from state.anchor import Anchor, read_anchor
 from state.errors import Corrupt, Invalid, Reason
 from state.store import Database
@@ -281,13 +281,13 @@ class _Examination:
         """A copy of a database, every row of it read; None where that can't be done, which is a finding then."""
         with ExitStack() as closing:
             try:
-                copy_database(path, scratch, is_linked=True)
+                copy_database(path, scratch)
                 database = Database.open(scratch)
                 closing.callback(database.close)
                 at: bytes | None = b""
                 while at is not None:
                     at, _ = database.scrub(at, SCRUB_BYTES)
-            except (Corrupt, Invalid) as refusal:
+            except (Corrupt, OSError) as refusal:
                 sentence = _first_sentence(refusal).replace(str(scratch), str(path))
                 self._find(f"{code}-unreadable", sentence, remedy)
                 yield None

@@ -29,8 +29,9 @@ from node import records, start
 from node.chain import Chain
 from node.execution import opened_of, run_block
 from node.history import ValidatorHistory
+from node.home import Home
 from node.journal import Record
-from node.opening import Opening, read_home
+from node.opening import Opening, lock_home, read_home
 from node.signer import Signer
 from state import store
 from state.errors import Corrupt, Invalid
@@ -175,6 +176,8 @@ def prepare(directory: Path) -> Homes:
 async def _live(directory: Path) -> None:
     network = Network(directory / "network", make_homes(directory / "network", validators=1, heartbeat_ms=60_000))
     home = directory / "network" / MEMBER
+
+    os.close(lock_home(Home(home)))
 
     async def session(work: Callable[[], Awaitable[None]]) -> None:
         node = await network.start_node(MEMBER)
