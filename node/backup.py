@@ -34,6 +34,9 @@ FORMAT = 1
 
 MANIFEST = "backup.json"
 
+HALTED = "halted.json"
+"""In a home's data directory: it contradicted others, and says how."""
+
 PUBLIC_FILES = ("config.toml", "genesis.json", "member.json", "joined.json")
 """Of a home, copied always, as far as they are there."""
 
@@ -140,6 +143,8 @@ def restore(home: Home, path: Path, *, is_replacing: bool) -> Backup:
             elif entry.is_file():
                 copy_file(entry, draft / entry.name)
         copy_journal(_newer_journal(home, source), draft / home.journal.name)
+        if (home.data / HALTED).exists() and not (draft / HALTED).exists():
+            copy_file(home.data / HALTED, draft / HALTED)  # A person looks first, whatever is put back.
         write_note(draft, Restored(f"from the backup {path.name}", backup.height))
         sync_directory(draft)
         if home.data.exists():

@@ -93,8 +93,10 @@ def test_what_is_there_stays_until_somebody_says_so(home: Home, homes: Homes, ma
         backup.restore(home, made, is_replacing=True)
     os.close(lock)
     (home.data / "mine").write_text("kept")
+    (home.data / "halted.json").write_text("{}")
     backup.restore(home, made, is_replacing=True)
     assert (home.path / "data.before-1" / "mine").read_text() == "kept"
+    assert (home.data / "halted.json").exists(), "a person still has to look"
     assert judge(home.path, homes.truths["killed"]) == "right"
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -108,6 +109,14 @@ def test_a_chain_that_lost_its_end_is_short(homes: Homes) -> None:
     home = Home(homes.copy("compacted"))
     os.truncate(home.chain / f"{manifest.inventory_of(home.chain).log_number:06d}.log", 0)
     assert [finding.code for finding in doctor.examine(home, {})] == ["chain-short"]
+
+
+def test_every_code_is_explained() -> None:
+    source = Path(doctor.__file__).read_text()
+    page = (Path(doctor.__file__).parent.parent / "docs" / "operations.md").read_text()
+    codes = set(re.findall(r'_(?:find|note)\(\s*"([a-z-]+)"', source))
+    assert len(codes) >= 12
+    assert {code for code in codes if f"`{code}`" not in page} == set()
 
 
 def test_a_home_with_a_node_is_not_looked_at(home: Home) -> None:
