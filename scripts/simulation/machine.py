@@ -249,7 +249,9 @@ class Machine:
         try:
             block, transactions = next(replaying)
             while True:
-                block, transactions = replaying.send(run_block(self.executor, block, transactions).outcome)
+                event = run_block(self.executor, block, transactions)
+                self._watcher.executed(self, block, event)  # Nobody may have lived to say that it is final.
+                block, transactions = replaying.send(event.outcome)
         except StopIteration as finished:
             height: int = finished.value
             return height
