@@ -22,6 +22,7 @@ from consensus.safety import SignRequest
 from consensus.stragglers import Stragglers
 from consensus.tally import Tally
 from consensus.view_state import Conditions, ViewState
+from contracts import records
 from contracts.executor import Executor
 from node import admission, catchup, seams, start
 from node.admission import Door
@@ -29,6 +30,7 @@ from node.delivery import Delivery
 from node.execution import run_block
 from node.gossip import Gossip
 from node.guard import AmnesiaGuard
+from node.history import ValidatorHistory
 from node.journal import Record
 from node.offences import Offences
 from node.records import REQUEST
@@ -658,6 +660,20 @@ def the_door_takes_what_no_block_may_list(patch: pytest.MonkeyPatch) -> None:
     """What a liar lists and a correct node fetches is proposed by correct primaries, too."""
     unchecked = SimpleNamespace(check_transaction=lambda *_: None, check_time=validity.check_time)
     patch.setattr(admission, "validity", unchecked)
+
+
+def who_validated_is_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """Once a set's time is over nothing tells who was in it."""
+    patch.setattr(records, "validators_key", lambda first_height: b"nothing" if first_height else b"validators/")
+
+
+def the_first_key_signs_everything(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Signer, "_key_at", lambda self, height: self._key)
+
+
+def a_set_is_in_force_a_height_late(patch: pytest.MonkeyPatch) -> None:
+    find = ValidatorHistory.find
+    patch.setattr(ValidatorHistory, "find", lambda self, height: find(self, height - 1))
 
 
 PLANTS: tuple[Plant, ...] = tuple(

@@ -73,6 +73,9 @@ FOUND = {
     "the_world_is_taken_as_durable": (1, 4),
     "a_refused_body_is_never_taken": (1, 4),
     "the_door_takes_what_no_block_may_list": (38, 4),
+    "who_validated_is_forgotten": (59, 4),
+    "the_first_key_signs_everything": (3, 4),
+    "a_set_is_in_force_a_height_late": (3, 4),
 }
 """Bug → the first seed that shows it, and the number of validators."""
 
