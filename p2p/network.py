@@ -43,6 +43,9 @@ from p2p.tls import client_context, server_context, show, trust
 from state import protocol
 from state.errors import Invalid, Reason
 
+FLUSH_LOOK_SECONDS = 0.005
+"""Between two looks at what is queued, while this node closes."""
+
 DAY_MS = 24 * 60 * 60 * 1000
 
 
@@ -144,8 +147,9 @@ class PeerNetwork:
         self._tick()
 
     async def close(self) -> None:
-        """End every link and task. PeerDown comes for each link that was up."""
+        """Let what is queued leave, then end every link and task. PeerDown comes for each link that was up."""
         self._is_closing = True
+        await self._flush()
         if self._timer is not None:
             self._timer.cancel()
         for neighbour in self._neighbours.values():
@@ -155,6 +159,15 @@ class PeerNetwork:
             await self._listener.close()
         if self._session is not None:
             await self._session.close()
+
+    async def _flush(self) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._limits.flush_seconds_max
+        while loop.time() < deadline:
+            links = [link for neighbour in self._neighbours.values() for link in neighbour.links.values()]
+            if not any(link.queued_bytes for link in links):
+                return
+            await asyncio.sleep(FLUSH_LOOK_SECONDS)
 
     def set_peers(self, peers: Sequence[Peer], role: Role) -> None:
         """Take over a new member list and own role. Links of those who left, or whose entry changed, end now.

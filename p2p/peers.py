@@ -65,6 +65,9 @@ class Limits:
     """From TCP accept (or dial) to a Hello from each side."""
     close_seconds_max: float = 0.5
     """How long a closing link waits for the other side's close frame."""
+    flush_seconds_max: float = 1.0
+    """How long a closing node waits until what was queued has left: what its clients were told is pending must be
+    somewhere else before it goes."""
     tick_seconds: float = 0.5
     """One timer looks after all links. The counts of ticks below stand still while the event loop does, so that a
     slow moment of our own is not taken for a dead peer."""

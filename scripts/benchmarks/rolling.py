@@ -1,9 +1,10 @@
 """A rolling restart: all validators, one after the other, stopped and started under load, as for an upgrade.
 
-Clients send at a steady rate, each batch to the validators by turns; who finds a node down sends the same bytes to the
-next one, at once. A transaction that a node has taken is never sent again, so one that a restart drops is lost, and
-counted: the chain's own lists of ids are compared with what was taken. How long the chain stops is seen from outside,
-by who asks the nodes for their height every LOOK_SECONDS; the times in the blocks' headers say it a second time.
+Clients send at a steady rate, each batch to the validators by turns; who finds a node down, or is asked to wait, sends
+the same bytes to the next one. A transaction that a node has taken is never sent again, so one that a restart drops is
+lost, and counted: the chain's own lists of ids are compared with what was taken. How long the chain stops is seen from
+outside, by who asks the nodes for their height every LOOK_SECONDS; the times in the blocks' headers say it a second
+time.
 """
 
 import asyncio
@@ -39,6 +40,8 @@ READY_SECONDS_MAX = 120.0
 SETTLE_SECONDS_MAX = 60.0
 TRY_SECONDS = 0.02
 """Between two tries of a client whom no node takes."""
+WAIT_CODES = ("busy", "full")
+"""Refusals that ask for the same bytes later."""
 STOP_MS_MAX = 2_000
 
 
@@ -58,8 +61,10 @@ class Record:
     taken: set[bytes] = field(default_factory=set)
     """Ids that a node has answered for."""
     refused: dict[str, int] = field(default_factory=dict)
-    retried: int = 0
-    """Batches that found a node down."""
+    unreachable: int = 0
+    """How often a client found a node down, or was cut off."""
+    busy: int = 0
+    """How often a node asked for a transaction to be sent again later."""
     heights: list[tuple[float, int]] = field(default_factory=list)
     """When a new highest height was seen, and which; by the monotonic clock."""
     sent: dict[bytes, float] = field(default_factory=dict)
@@ -108,7 +113,8 @@ async def _roll(fleet: Fleet, tps: float, pause_seconds: float, progress: Progre
         "taken": len(record.taken),
         "final": len(final),
         "refused": dict(sorted(record.refused.items())),
-        "retried_batches": record.retried,
+        "found_down": record.unreachable,
+        "asked_to_wait": record.busy,
         "missed_turns": sum(block.view for block in blocks),
         "stops_ms": quantiles(list(stops.values())),
         "restarts": [
@@ -158,29 +164,37 @@ async def _offer(fleet: Fleet, session: aiohttp.ClientSession, record: Record, t
 async def _submit(
     session: aiohttp.ClientSession, urls: Sequence[str], number: int, payments: Sequence[Transaction], record: Record
 ) -> None:
-    """Have one batch taken by whichever node is up."""
-    body = submissions.encode_transactions([item.encoded for item in payments])
+    """Have one batch taken by whichever node is up; what a node has no room for now is sent again, as it asks for."""
+    waiting = list(payments)
     headers = {"content-type": submissions.CONTENT_TYPE}
     record.sent[payments[0].id] = time.monotonic()
     for turn in range(int(READY_SECONDS_MAX / TRY_SECONDS)):
         url = urls[(number + turn) % len(urls)] + submissions.PATH
         try:
+            body = submissions.encode_transactions([item.encoded for item in waiting])
             async with session.post(url, data=body, headers=headers) as response:
                 if response.status == 200:
-                    results = submissions.decode_results(await response.read(), len(payments))
-                    break
+                    waiting = _judge(waiting, submissions.decode_results(await response.read(), len(waiting)), record)
         except (aiohttp.ClientError, TimeoutError, OSError):
-            pass
-        record.retried += turn == 0
+            record.unreachable += 1
+        if not waiting:
+            return
         await asyncio.sleep(TRY_SECONDS if turn >= len(urls) else 0)
-    else:
-        record.refused["unreachable"] = record.refused.get("unreachable", 0) + len(payments)
-        return
-    for item, result in zip(payments, results, strict=True):
-        if isinstance(result, RpcError):
-            record.refused[result.code] = record.refused.get(result.code, 0) + 1
-        else:
+    record.refused["never taken"] = record.refused.get("never taken", 0) + len(waiting)
+
+
+def _judge(sent: Sequence[Transaction], results: Sequence[object], record: Record) -> list[Transaction]:
+    """Note what was taken and what was refused for good; gives what is worth sending again."""
+    again = []
+    for item, result in zip(sent, results, strict=True):
+        if not isinstance(result, RpcError):
             record.taken.add(item.id)
+        elif result.code in WAIT_CODES:
+            record.busy += 1
+            again.append(item)
+        else:
+            record.refused[result.code] = record.refused.get(result.code, 0) + 1
+    return again
 
 
 async def _watch(session: aiohttp.ClientSession, places: Sequence[Place], record: Record) -> None:
@@ -208,9 +222,7 @@ def _stops(heights: Sequence[tuple[float, int]]) -> dict[float, int]:
     return {after[0]: round((after[0] - before[0]) * 1000) for before, after in pairwise(heights)}
 
 
-def _on_chain(
-    place: Place, first_height: int, record: Record, progress: Progress
-) -> tuple[set[bytes], list[Seen]]:
+def _on_chain(place: Place, first_height: int, record: Record, progress: Progress) -> tuple[set[bytes], list[Seen]]:
     """Ids that are final at a node above a height, once all that was taken is; and the blocks that list any."""
     progress("reading what is final")
     final: set[bytes] = set()

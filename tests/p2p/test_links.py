@@ -87,6 +87,20 @@ async def test_four_validators_and_two_observers(cluster: Cluster) -> None:
         assert all(dialled[each.identity.node_id] for each in validators)
 
 
+async def test_what_was_queued_leaves_before_a_node_goes(cluster: Cluster) -> None:
+    """A client was told that its transaction is pending, and the operator stops the node in the same moment."""
+    patient = dataclasses.replace(
+        LIMITS, flush_seconds_max=60.0, close_seconds_max=30.0, votes_silence_ticks_max=900, bulk_silence_ticks_max=900
+    )
+    first, second = await cluster.pair(limits=patient)
+    payloads = [bytes([number]) * 100_000 for number in range(100)]
+    for payload in payloads:
+        assert first.network.send(second.identity.node_id, LinkKind.BULK, 1, payload)
+    await first.network.close()
+    await until(lambda: second.downs(LinkKind.BULK), 60.0)
+    assert [event.payload for event in second.received] == payloads
+
+
 @pytest.mark.parametrize("restarting", [0, 1])
 async def test_links_come_back_after_a_restart(cluster: Cluster, restarting: int) -> None:
     pair = await cluster.pair()
