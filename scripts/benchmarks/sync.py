@@ -132,7 +132,9 @@ def join_the_past(root: Path, plan: Plan, past: Past, progress: Progress) -> dic
             loaded = configuration.load(place.home.configuration)
             settings = replace(loaded.node, sync=way, verification_workers=plan.verification_workers)
             place.home.configuration.write_text(configuration.render(replace(loaded, node=settings)))
-            shutil.rmtree(place.home.data, ignore_errors=True)
+            for path in (place.home.chain, place.home.state):  # The journal stays: without it no node starts.
+                shutil.rmtree(path, ignore_errors=True)
+            place.home.anchor.unlink(missing_ok=True)
             progress(f"a node with an empty home joins by {way}")
             found[way] = joined(place, network.validators[0], shape, progress)
             devnet.stop([place])

@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from contracts.executor import Executor
@@ -32,9 +33,9 @@ Lie = Callable[[BulkKind, bytes, bytes], bytes | None]
 """Kind asked, question, true answer → what the liar sends; None: nothing."""
 
 
-def make_network(root: Path) -> prepared.Network:
+def make_network(root: Path, heartbeat_ms: int = 10_000) -> prepared.Network:
     """Four validators with HEIGHT blocks in their homes, and an observer without anything."""
-    network = prepared.make(root, 4, BASE_PORT, lambda usual: usual)
+    network = prepared.make(root, 4, BASE_PORT, lambda usual: replace(usual, heartbeat_ms=heartbeat_ms))
     writer = prepared.Writer(network)
     writer.open_accounts(ACCOUNTS, lambda _: None)
     writer.pay(ACCOUNTS, HEIGHT - writer.chain.height, 2, lambda _: None)
