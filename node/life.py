@@ -125,7 +125,7 @@ class Node:
         await beginning.begin(self._opening)
         genesis, settings = self._opening.genesis, self._settings
         # Bodies are keys, digests and signatures, which hardly shrink: 8.5 µs of merging a transaction, 2.5 without.
-        self.chain = Chain(Database.open(self._home.chain, create=True, compress=False), self._home.anchor)
+        self.chain = Chain(Database.open(self._home.chain, create=True), self._home.anchor)
         self._closing.callback(self.chain.close)
         start.check_network(self.chain, self._chain_id, self._home.genesis)
         recovered = records.read(journal_file.recover(self._home.journal))

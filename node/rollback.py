@@ -56,7 +56,7 @@ def roll_back(home: Home, height: int, *, is_abstaining: bool, is_observer: bool
         raise Invalid(Reason.UNKNOWN, f"{home.chain} is not there: this node has never run")
     lock = lock_home(home)
     try:
-        database = Database.open(home.chain, compress=False)
+        database = Database.open(home.chain)
         try:
             return _roll_back(home, genesis, database, height, is_abstaining=is_abstaining, is_observer=is_observer)
         finally:

@@ -65,7 +65,7 @@ class Installation:
         self._settled = Settled(offer.height, offer.block.header.timestamp_ms, window_ms)
         home.joining.mkdir(parents=True)
         self._state = Database.open(home.joining / "state", create=True)
-        self._chain = Chain(Database.open(home.joining / "chain", create=True, compress=False), self._anchor)
+        self._chain = Chain(Database.open(home.joining / "chain", create=True), self._anchor)
 
     @property
     def window_ms(self) -> int:

@@ -219,7 +219,7 @@ def read_all(path: Path) -> Truth:
     opening = read_home(path, {})
     home, genesis = opening.home, opening.genesis
     with ExitStack() as closing:
-        database = Database.open(home.chain, create=True, compress=False)
+        database = Database.open(home.chain, create=True)
         closing.callback(database.close)
         chain = Chain(database, home.anchor)
         start.check_network(chain, genesis.chain_id, home.genesis)
