@@ -83,8 +83,8 @@ class Database:
                 max_open_files=OPEN_FILES_MAX,
                 block_size=BLOCK_BYTES,
                 bloom_filter_bits=BLOOM_BITS,
-                # Digests, keys and signatures barely shrink: of ten bytes snappy leaves seven, and takes more than half of
-                # what merging costs. A row that isn't in memory is read in half the time, too: 3.4 µs instead of 7.7.
+                # Digests, keys and signatures barely shrink: of ten bytes snappy leaves seven, and takes more than half
+                # of what merging costs. A row that isn't in memory is read in half the time: 3.4 µs instead of 7.7.
                 compression=None,
             )
         except (plyvel.Error, OSError) as error:
