@@ -21,6 +21,7 @@ from tests.node.damage import MEMBER, Homes, judge, place_for, prepare
 from tests.node.network import Network, until
 from tests.node.running import Daemon, await_height, children_of, end
 from tests.node.test_daemon_faults import BANKS, evidence_at, make_homes
+from tests.node.test_repair import run
 
 
 @pytest.fixture(scope="module")
@@ -264,12 +265,7 @@ def test_a_restored_validator_rejoins_a_real_network(tmp_path: Path, daemons: li
     make_homes(tmp_path, validators=4, heartbeat_ms=200)
 
     def start(*members: str) -> list[Daemon]:
-        started = []
-        for member in members:  # One after the other: a slow machine has time for each.
-            started.append(Daemon(tmp_path / member))
-            daemons.append(started[-1])
-            started[-1].started()
-        return started
+        return [run(daemons, tmp_path / member) for member in members]  # One after the other: a slow machine has time.
 
     lost, *others = start(*BANKS)
     home = Home(tmp_path / "alpina")
