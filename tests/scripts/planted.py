@@ -532,12 +532,12 @@ def fetched_bodies_are_not_matched(patch: pytest.MonkeyPatch) -> None:
         bodies = [transaction.decode(body) for body in decided.transactions]
         return tuple(replace(body, entry=entry) for body, entry in zip(bodies, decided.block.entries, strict=False))
 
-    patch.setattr(catchup, "_match", by_place)
+    patch.setattr(catchup, "match", by_place)
 
 
 def a_stalling_peer_is_waited_for(patch: pytest.MonkeyPatch) -> None:
     old_heights_come_by_block_sync_only(patch)
-    patch.setattr(catchup.CatchUp, "_timed_out", lambda _: None)
+    patch.setattr(catchup, "ANSWER_TIMEOUT_MS", 10**9)
 
 
 def old_heights_come_by_block_sync_only(patch: Any) -> None:
