@@ -88,6 +88,7 @@ class Checkpoints:
         vote = signed.vote
         assert isinstance(vote, Checkpoint)
         self._signed[vote.height] = signed
+        self._due.pop(vote.height, None)
         validators = self._validators.get(vote.height)
         if validators is not None and vote.height not in self._certificates:
             self._tally(vote.height, validators).add(signed, checked=True)
@@ -142,8 +143,11 @@ class Checkpoints:
         self.certified_height = max(self.certified_height, vote.height)
 
     def restore_result(self, result: Checkpoint) -> None:
-        """What a height gave when it was executed in an earlier life; its certificate may be here or may come."""
+        """What a height gave when it was executed before this life began to agree; its certificate may be here, or may
+        come, or be still to make: what all executed only when they started again, nobody has signed."""
         self._own[result.height] = result
+        if result.height > self.certified_height:
+            self._due[result.height] = result
         self._compare(result.height)
 
     def unsettled(self) -> list[SignedVote]:

@@ -205,6 +205,8 @@ class FileJournal:
         self._number = _number(segments[-1])
         self._size_bytes = sum(path.stat().st_size for path in segments)
         self._buffer: list[bytes] = []
+        self._failure: StorageFailure | None = None
+        """After the first error nothing is written: what stood behind a gap could not be read."""
         try:
             self._file = os.open(segments[-1], os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
             self._mark = os.open(directory / MARK_FILE, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -241,6 +243,8 @@ class FileJournal:
         self._buffer = []
         try:
             self._executor.submit(os.fdatasync, self._file).result()
+            if self._failure is not None:
+                raise self._failure
             path = _write_segment(self._directory, number, records)
             os.close(self._file)
             self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
@@ -254,6 +258,8 @@ class FileJournal:
 
     def close(self) -> None:
         """Write and sync what is left, then close."""
+        if self._failure is not None:
+            raise self._failure
         buffer, self._buffer = b"".join(self._buffer), []
         try:
             _write(self._file, buffer)
@@ -266,13 +272,16 @@ class FileJournal:
             raise _failure(self._directory, error) from error
 
     def _sync(self, file: int, buffer: bytes, token: int) -> None:
+        if self._failure is not None:
+            return
         try:
             _write(file, buffer)
             os.fdatasync(file)
             self._durable_bytes += len(buffer)
             self._set_mark()
         except OSError as error:
-            self._failed(_failure(self._directory, error))
+            self._failure = _failure(self._directory, error)
+            self._failed(self._failure)
         else:
             self._synced(token)
 

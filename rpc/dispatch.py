@@ -20,7 +20,7 @@ import msgspec
 from rpc import strict_json
 from rpc.errors import INTERNAL_ERROR, RpcError, error, from_invalid
 from rpc.turnstile import UNITS_PER_TURN, Turnstile, units_of
-from state.errors import Invalid
+from state.errors import Corrupt, Invalid
 
 BATCH_ENTRIES_MAX = 1_000
 """Most calls of one batch."""
@@ -186,6 +186,9 @@ class Dispatcher:
             if translated.number == INTERNAL_ERROR:
                 self._logger.error("The method %s failed: %s", envelope.method, fault)
             return _answer_to(envelope, translated)
+        except Corrupt as failure:  # The node is ending of it, and says so itself.
+            self._logger.error("The method %s failed: %s", envelope.method[:64], failure)
+            return _answer_to(envelope, error("unavailable"))
         except Exception:  # The connection's edge: a caller never sees a traceback.
             self._logger.exception("The method %s failed.", envelope.method[:64])
             return _answer_to(envelope, error("internal_error"))

@@ -66,9 +66,11 @@ async def play(directory: Path, chosen: argparse.Namespace) -> tuple[int, list[d
     for lane in range(chosen.lanes):
         networks.append(await Network.prepare(directory / f"lane{lane}"))
     try:
-        points: dict[Point, None] = {}
-        for _ in range(LISTINGS):
-            points |= dict.fromkeys(await trial.list_points(networks[0], nurseries[0], directory / "calls"))
+        points = _listed(chosen.points)
+        if not points:
+            points = await _list(networks[0], nurseries[0], directory / "calls")
+            if chosen.points is not None:
+                chosen.points.write_text(json.dumps([list(asdict(point).values()) for point in points]))
         indices = [(point, fault) for point in points for fault in FAULTS]
         numbered = list(enumerate(indices, 1))[chosen.first - 1 : chosen.last : chosen.every]
         done = _known(chosen.out)
@@ -97,6 +99,21 @@ async def play(directory: Path, chosen: argparse.Namespace) -> tuple[int, list[d
         for nursery in nurseries:
             nursery.close()
     return len(indices), [results[number] for number in sorted(results)]
+
+
+def _listed(file: Path | None) -> list[Point]:
+    """The points that an earlier run has listed, so that all parts of a run play parts of one list; none, if none."""
+    if file is None or not file.exists():
+        return []
+    return [Point(*each) for each in json.loads(file.read_text())]
+
+
+async def _list(network: Network, nursery: Nursery, trace: Path) -> list[Point]:
+    """Every point of some clean runs."""
+    found: dict[Point, None] = {}
+    for _ in range(LISTINGS):
+        found |= dict.fromkeys(await trial.list_points(network, nursery, trace))
+    return list(found)
 
 
 async def _play(network: Network, nursery: Nursery, point: Point, fault: str, trace: Path) -> Trial:
@@ -167,6 +184,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--to", dest="last", type=int, default=None, metavar="N", help="last index (default: all)")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only every N-th: a sample (default 1)")
     parser.add_argument("--lanes", type=int, default=2, metavar="N", help="networks at once (default 2)")
+    parser.add_argument("--points", type=Path, help="the list of points: read if it is there, else written")
     parser.add_argument("--out", type=Path, help="a line of JSON for each trial; what it holds is not played again")
     parser.add_argument("--json", type=Path, help="the figures and every trial")
     parser.add_argument("--directory", type=Path, help="where homes are made (default: one that is removed)")

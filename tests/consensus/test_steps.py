@@ -253,6 +253,17 @@ def test_what_an_earlier_life_executed_is_compared_too(is_certified_before: bool
     assert bench.replica.halted
 
 
+@pytest.mark.parametrize("is_certified", [False, True])
+def test_what_was_executed_only_at_the_start_is_signed(is_certified: bool) -> None:
+    """Else nobody would sign it, where all of them started again at once, and the gate would stay shut for ever."""
+    decision = events.Decision(X, certified(Commit(1, 0, X.digest)), first_rotation(BANKS))
+    sets = tuple((height, BANKS) for height in range(1, 10))
+    result = checkpoint("a", X).vote
+    assert isinstance(result, Checkpoint)
+    certificates = (certified(result),) if is_certified else ()
+    bench = Bench("a", start=StartState(decision, 1, sets, certificates, results=(result,)))
+    assert bench.signed() == ([] if is_certified else ["send * CHECKPOINT 1"])
+
 
 def test_checkpoints_are_sent_again_until_certified() -> None:
     bench = decided(Bench("a"))

@@ -182,3 +182,13 @@ def test_a_disk_that_refuses_ends_it(
     opened.sync(1)
     with pytest.raises(StorageFailure, match=r"No space left on device.*Make room"):
         sink.done.result(5)
+    # What comes meanwhile is not written: behind what is missing it could not be read again.
+    monkeypatch.undo()
+    opened.append(Record(4, b"after the gap"))
+    opened.sync(2)
+    executor.submit(lambda: None).result(5)
+    with pytest.raises(StorageFailure, match="No space left on device"):
+        opened.compact([Record(4, b"new")])
+    with pytest.raises(StorageFailure, match="No space left on device"):
+        opened.close()
+    assert b"after the gap" not in b"".join(path.read_bytes() for path in directory.iterdir())
