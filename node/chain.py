@@ -177,6 +177,14 @@ class Chain:
         row = self._database.get_verified(_row(b"h", height))
         return None if row is None else Block.from_value_again(codec.unpack_again(row))
 
+    def keep_rotation(self) -> None:
+        """Note the rotation at the newest height: a node that starts offers the state that it has."""
+        if self.height:
+            oldest = max(0, self.height - ROTATIONS_KEPT * SNAPSHOT_HEIGHTS)
+            gone = [name for name, _ in self._database.scan(_row(b"r", 0), _row(b"r", oldest))]
+            kept = {_row(b"r", self.height): self.rotation}
+            self._database.write(kept | dict.fromkeys(gone), sync=False)
+
     def rotation_at(self, height: int) -> bytes | None:
         """The rotation of primaries at one of the newest heights at which the state can be fetched."""
         return self._database.get_verified(_row(b"r", height))

@@ -116,7 +116,7 @@ class Worker:
         executor = Executor(World.open(self._database), place.chain_id, place.genesis.parameters)
         if executor.world.height == HEIGHT_BEFORE_GENESIS:
             executor.apply_genesis(place.genesis)
-        executor.world.pin()
+        executor.world.pin(at_start=True)
         self._executor = executor
         return opened_of(executor)
 

@@ -134,6 +134,7 @@ class Node:
         self.execution = await self._open_execution()
         self._closing.push_async_callback(self.execution.close)
         executed_height, next_due_ms, quota = await self._replay(recovered)
+        self.chain.keep_rotation()
         await self._open_membership()
         self.journal, journal_thread = open_journal(self._home.journal, self.inbox)
         self._closing.callback(self.journal.close)

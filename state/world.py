@@ -210,9 +210,11 @@ class World:
         """Proof of the key's value or absence under ``root``; check it with state.proof.verify_proof."""
         return self._tree.prove(key)
 
-    def pin(self) -> None:
-        """Hold the state as it is, if this is one of the heights at which others may fetch it."""
-        if self._height <= 0 or self._height % SNAPSHOT_HEIGHTS or self._height in self._pins:
+    def pin(self, *, at_start: bool = False) -> None:
+        """Hold the state as it is, if this is one of the heights at which others may fetch it, or the one that a node
+        starts with: a network that is idle stays there for long."""
+        is_due = at_start or not self._height % SNAPSHOT_HEIGHTS
+        if self._height <= 0 or not is_due or self._height in self._pins:
             return
         oldest = self._height - PIN_HEIGHTS_KEPT
         pins = sorted((pin for pin in self._pins.values() if pin.asked_height >= oldest), key=_asked)

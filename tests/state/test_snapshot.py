@@ -109,3 +109,11 @@ def test_what_is_held_is_bounded_and_what_is_asked_for_stays() -> None:
     advance(world, 3 * PIN_HEIGHTS_KEPT)
     assert [height for height, _ in world.pins()] == [3 * PIN_HEIGHTS_KEPT, 3 * PIN_HEIGHTS_KEPT - SNAPSHOT_HEIGHTS]
     assert world.pinned(SNAPSHOT_HEIGHTS) is None
+
+
+def test_what_a_node_starts_with_can_be_fetched_at_whatever_height() -> None:
+    world = world_of(10)
+    advance(world, 5)
+    assert world.pins() == ()
+    world.pin(at_start=True)
+    assert world.pins() == ((5, world.root),)
