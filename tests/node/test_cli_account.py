@@ -91,7 +91,17 @@ def test_accounts_and_votes_from_the_command_line(
         "fee takes CURRENCY BASE PER_MILLION"
     )
     told = hansa("gov", "show", *alpina)
-    assert told == {"fee": {"currency": "USD", "base": "5", "per_million": "1000000"}, "quota": "0", "motions": []}
+    assert told == {
+        "fee": {"currency": "USD", "base": "5", "per_million": "1000000"},
+        "quota": "0",
+        "protocol": {
+            "version": 1,
+            "next_version": None,
+            "next_height": None,
+            "software": [{"member": "alpina", "version": "0.1.0", "protocol_known": 1}],
+        },
+        "motions": [],
+    }
     quota = str(10**9)
     hansa("gov", "propose", "quota", quota, *alpina)
     assert hansa("gov", "show", *alpina)["quota"] == quota
@@ -101,7 +111,7 @@ def test_accounts_and_votes_from_the_command_line(
     assert capsys.readouterr().err.startswith("fee  0.14 USD.alpina, at most 0.26 USD.alpina, paid by ")
     assert 12_200 < int(hansa("wallet", "show", ana, *home)["balances"][0]["amount"]) < 12_300
     assert main(["gov", "show", *alpina]) == 0
-    assert capsys.readouterr().out.startswith("fee    5 and 1000 a million units of fuel, USD\nquota  ")
+    assert capsys.readouterr().out.startswith("fee       5 and 1000 a million units of fuel, USD\nquota     ")
 
 
 def hex_of(data: bytes) -> str:
