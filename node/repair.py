@@ -24,7 +24,7 @@ NOTED = "damaged"
 """File below ``data``: which part a running node has found damaged. Its next start sets that part aside."""
 
 STATE_SAYS = ("The world state", "gives another state than it gave before")
-CHAIN_SAYS = ("the anchor names block", "The anchor ", "is missing from the chain")
+CHAIN_SAYS = ("the anchor names block", "is damaged, so it cannot be told", "is missing from the chain")
 """What the refusals of each part begin with, or contain, beside those of their databases."""
 
 logger = logging.getLogger("hansa.node")

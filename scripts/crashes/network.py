@@ -7,6 +7,7 @@ bytes, so its calls are those that were listed.
 import asyncio
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -50,14 +51,19 @@ MONEY = 1_000_000
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of loopback that nobody listens on."""
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
+    """Ports of loopback that nobody listens on, below those that outgoing connections take: while a victim is down
+    nobody else gets them."""
+    found: list[int] = []
+    for port in random.sample(range(20_000, 32_000), 12_000):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        found.append(port)
+        if len(found) == count:
+            break
+    return found
 
 
 def customer(name: str) -> KeyPair:

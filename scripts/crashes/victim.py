@@ -37,6 +37,7 @@ def live(home: Path, log: Path) -> None:
     os.closerange(3, 256)
     os.kill(os.getpid(), signal.SIGSTOP)
     recording.JOURNAL_HEIGHTS_MAX = HEIGHTS_TO_COMPACT
+    sys.orig_argv[1:] = ["-P", "-m", "node.daemon", str(home)]  # What it becomes when it mends its data.
     status = 1
     try:
         status = daemon.run(home)

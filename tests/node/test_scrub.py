@@ -166,6 +166,7 @@ def test_which_part_a_refusal_is_about(tmp_path: Path) -> None:
     assert part("The world state at height 7 should have root …", has_past=False) == "chain"
     assert part("the anchor names block 7, and the chain holds nothing there.") == "chain"
     assert part(f"The anchor {home.anchor} is damaged, so it cannot be told") == "chain"
+    assert part(f"The anchor {home.anchor} could not be written: No space left on device") is None
     assert part(f"{home.journal}/00000001.journal is damaged at byte 0") is None
     assert part("writing to journal failed (No space left on device).") is None
 
