@@ -9,7 +9,7 @@ from node import proposing
 from node.agenda import Agenda
 from node.history import ParameterHistory
 from node.pool import Pool
-from node.proposing import BUSY_PACE_MS, LOADED_PACE_MS, Pace, Proposer
+from node.proposing import Pace, Proposer
 from node.quota import Quota
 from node.timers import Timers
 from state.digest import NO_DIGEST
@@ -119,10 +119,9 @@ def test_time_is_the_chains_where_it_is_ahead_of_the_clock() -> None:
 
 
 def test_under_load_blocks_are_fewer_and_leave_the_newest_for_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proposing, "BUSY_COUNT", 3)
     monkeypatch.setattr(proposing, "PROPOSED_WHOLE", 1)
-    for loaded_count, at_ms in ((4, BUSY_PACE_MS), (3, LOADED_PACE_MS)):
-        monkeypatch.setattr(proposing, "LOADED_COUNT", loaded_count)
+    for least, at_ms in ((4, 40), (3, 150)):
+        monkeypatch.setattr(proposing, "PACES_MS", ((least, 150), (3, 40)))
         turn = Turn()
         turn.fill(WORK)
         turn.proposer.want(wanted())

@@ -55,8 +55,7 @@ def outcome_of(path: Path) -> str:
         count = sum(1 for _ in database.scan())
         database.close()
     except StorageFailure as failure:
-        assert str(path) in str(failure)
-        return "refused"
+        return "refused" if str(path) in str(failure) else str(failure)
     return "whole" if count == KEYS else f"{count} rows"
 
 
