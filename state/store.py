@@ -8,6 +8,7 @@ cannot tell a cut MANIFEST or a lost log from an older database: its files are l
 the tree's root (state/world.py).
 """
 
+import weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -53,12 +54,13 @@ RECOVERY = (
 class Database:
     """A LevelDB directory. After the first error every call raises that StorageFailure again."""
 
-    __slots__ = ("_db", "_failure", "_path")
+    __slots__ = ("__weakref__", "_db", "_failure", "_path")
 
     def __init__(self, path: Path, db: Any) -> None:
         self._path = path
         self._db = db
         self._failure: StorageFailure | None = None
+        _close_after(self, db)
 
     @classmethod
     def open(cls, path: Path, *, create: bool = False) -> "Database":
@@ -136,6 +138,7 @@ class Database:
                 self._die("read", error)
             return found
 
+        _close_after(find, place)
         return find
 
     def rows(self, start: bytes, stop: bytes | None) -> list[tuple[bytes, bytes]]:
@@ -236,6 +239,15 @@ class Database:
     def _die(self, doing: str, error: Exception) -> NoReturn:
         self._failure = _failure(self._path, doing, error)
         raise self._failure from error
+
+
+def _close_after(holder: object, handle: Any) -> None:
+    """Close a handle of plyvel's when its holder is gone, and keep it whole until then.
+
+    A snapshot of plyvel 1.5.1 looks at its database when it goes, and an iterator must go before its database; but the
+    collector takes apart what lies in a cycle of garbage in any order, which can bring the process down.
+    """
+    weakref.finalize(holder, handle.close).atexit = False
 
 
 def _holds_data(path: Path) -> bool:
