@@ -4,7 +4,6 @@ Each finding has a stable code, one sentence that says what is wrong and where, 
 are opened as copies, whose tables are linked; every row is read, so that whatever cannot be read is found here.
 """
 
-import fcntl
 import json
 import os
 import shutil
@@ -22,6 +21,7 @@ from node.chain import Chain
 from node.home import Home
 from node.joined import read_joined
 from node.keystore import Purpose, find_passphrase, read_key
+from node.opening import stopped
 from node.records import Recovered
 from node.repair import SET_ASIDE
 from node.verification import copy_database
@@ -74,7 +74,10 @@ def examine(home: Home, environment: Mapping[str, str]) -> list[Finding]:
     """
     if not home.path.is_dir():
         raise Invalid(Reason.UNKNOWN, f"{home.path} is not there: name a node's home")
-    with held(home), tempfile.TemporaryDirectory(prefix=".hansa-doctor-", dir=_scratch_parent(home)) as scratch:
+    with (
+        stopped(home, "make a backup (hansa backup) and look at that"),
+        tempfile.TemporaryDirectory(prefix=".hansa-doctor-", dir=_scratch_parent(home)) as scratch,
+    ):
         examination = _Examination(home, environment)
         examination.configuration()
         examination.genesis()
@@ -83,25 +86,6 @@ def examine(home: Home, environment: Mapping[str, str]) -> list[Finding]:
         examination.data(Path(scratch))
         examination.notes()
         return examination.findings
-
-
-@contextmanager
-def held(home: Home) -> Iterator[None]:
-    """Hold the home's lock, so that no node starts on it meanwhile. :raises Invalid: CONFLICT, one runs."""
-    try:
-        descriptor = os.open(home.lock, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        yield
-        return
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            detail = f"a node runs on {home.path}: stop it first, or make a backup (hansa backup) and look at that"
-            raise Invalid(Reason.CONFLICT, detail) from None
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def examine_data(home: Home, scratch: Path, genesis: Genesis | None) -> tuple[int, list[Finding]]:

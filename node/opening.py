@@ -4,7 +4,8 @@ import errno
 import fcntl
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,6 +125,28 @@ def lock_home(home: Home) -> int:
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     return descriptor
+
+
+@contextmanager
+def stopped(home: Home, instead: str) -> Iterator[None]:
+    """Hold the home so that no node starts on it meanwhile; one that never ran has no lock to hold.
+
+    :param instead: what else the caller could do, for the refusal.
+    :raises Invalid: CONFLICT, a node runs on it.
+    """
+    try:
+        descriptor = os.open(home.lock, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield
+        return
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Invalid(Reason.CONFLICT, f"a node runs on {home.path}: stop it first, or {instead}") from None
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def check_port(host: str, port: int, key: str) -> None:

@@ -10,12 +10,10 @@ LevelDB cannot open a directory without writing to it, so a copy is opened. Tabl
 written: they are linked where the file system allows it.
 """
 
-import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -30,6 +28,7 @@ from node.ceremony import read_genesis
 from node.chain import Chain
 from node.history import ParameterHistory
 from node.home import Home
+from node.opening import stopped
 from p2p.bulk import DecidedBlock
 from state import transaction, validity
 from state.anchor import read_anchor
@@ -85,7 +84,8 @@ def verify(home: Home, progress: Progress) -> Verified:
     genesis = read_genesis(home.genesis)
     if not home.chain.is_dir():
         raise Invalid(Reason.UNKNOWN, f"{home.chain} is not there: this node has never run")
-    with _stopped(home), tempfile.TemporaryDirectory(prefix="hansa-verify-") as scratch:
+    instead = "verify a copy of the directory"
+    with stopped(home, instead), tempfile.TemporaryDirectory(prefix="hansa-verify-") as scratch:
         folder = Path(scratch)
         database = Database.open(copy_database(home.chain, folder / "chain"))
         fresh = Database.open(folder / "replayed", create=True)
@@ -268,25 +268,6 @@ def copy_database(source: Path, target: Path) -> Path:
                 pass  # Another file system: copied then.
         shutil.copyfile(entry, target / entry.name)
     return target
-
-
-@contextmanager
-def _stopped(home: Home) -> Iterator[None]:
-    """Hold the home's lock, so that no node runs on it meanwhile. :raises Invalid: CONFLICT, one does."""
-    try:
-        descriptor = os.open(home.lock, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        yield
-        return
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            detail = f"a node runs on {home.path}: stop it first, or verify a copy of the directory"
-            raise Invalid(Reason.CONFLICT, detail) from None
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _check_anchor(home: Home, chain: Chain) -> None:
