@@ -10,6 +10,7 @@ the tree's root (state/world.py).
 
 import weakref
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -155,14 +156,14 @@ class Database:
             raise self._failure
         size = 0
         try:
-            place = self._db.raw_iterator(verify_checksums=True, fill_cache=False)
-            place.seek(start)
-            while place.valid():
-                key, row = place.item()
-                if size >= bytes_max:
-                    return key, size
-                size += len(key) + len(row)
-                place.next()
+            with closing(self._db.raw_iterator(verify_checksums=True, fill_cache=False)) as place:
+                place.seek(start)
+                while place.valid():
+                    key, row = place.item()
+                    if size >= bytes_max:
+                        return key, size
+                    size += len(key) + len(row)
+                    place.next()
         except (plyvel.Error, OSError) as error:
             self._die("read", error)
         return None, size
@@ -177,7 +178,9 @@ class Database:
             place = self._db.raw_iterator(verify_checksums=verify)
         except (plyvel.Error, OSError) as error:
             self._die("read", error)
-        return self._scanned(place, start, stop, reverse)
+        found = self._scanned(place, start, stop, reverse)
+        _close_after(found, place)
+        return found
 
     def view(self) -> "Database":
         """The rows as they are now, for scans alone; LevelDB keeps what is replaced later until this is forgotten."""
@@ -244,8 +247,9 @@ class Database:
 def _close_after(holder: object, handle: Any) -> None:
     """Close a handle of plyvel's when its holder is gone, and keep it whole until then.
 
-    A snapshot of plyvel 1.5.1 looks at its database when it goes, and an iterator must go before its database; but the
-    collector takes apart what lies in a cycle of garbage in any order, which can bring the process down.
+    In plyvel 1.5.1 an iterator must go before its database, and a snapshot looks at its database when it goes; but the
+    collector takes apart what lies in a cycle of garbage in any order, as after an exception whose frames hold them.
+    Then the process crashed.
     """
     weakref.finalize(holder, handle.close).atexit = False
 
