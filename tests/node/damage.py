@@ -30,7 +30,9 @@ from node.chain import Chain
 from node.execution import opened_of, run_block
 from node.history import ValidatorHistory
 from node.home import Home
+from node.joined import write_joined
 from node.journal import Record
+from node.keystore import Purpose, generate, write_key
 from node.opening import Opening, lock_home, read_home
 from node.signer import Signer
 from state import store
@@ -61,9 +63,12 @@ KINDS = {
     "node key": "keys/node.key",
     "vote key": "keys/vote.key",
     "account key": "keys/account.key",
+    "next node key": "keys/node-2.key",
+    "next vote key": "keys/vote-2.key",
     "member": "member.json",
     "genesis": "genesis.json",
     "configuration": "config.toml",
+    "joined": "joined.json",
     "lock": "lock",
 }
 """Every kind of file in a home, each as likely as any other."""
@@ -177,7 +182,11 @@ async def _live(directory: Path) -> None:
     network = Network(directory / "network", make_homes(directory / "network", validators=1, heartbeat_ms=60_000))
     home = directory / "network" / MEMBER
 
-    os.close(lock_home(Home(home)))
+    whole = Home(home)
+    os.close(lock_home(whole))
+    write_joined(whole, network.genesis.chain_id, ())
+    for path, purpose in ((whole.node_key, Purpose.NODE), (whole.vote_key, Purpose.VOTE)):
+        write_key(whole.nth_key(path, 2), generate(), purpose)
 
     async def session(work: Callable[[], Awaitable[None]]) -> None:
         node = await network.start_node(MEMBER)
