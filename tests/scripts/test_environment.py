@@ -279,7 +279,7 @@ def test_every_check_runs_and_failures_are_named(tmp_path: Path) -> None:
             "== mypy --strict",
             "mypy: -m mypy",
             "== mypy --strict scripts",
-            f"mypy: -m mypy {' '.join(scripts)} scripts/simulation",
+            f"mypy: -m mypy {' '.join(scripts)} scripts/simulation scripts/crashes",
             "== tests",
             "<--continue-on-collection-errors><-m><not full><tests/a b>",
             "3 passed in 0.01s",
