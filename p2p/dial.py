@@ -24,19 +24,29 @@ class Dialler:
         context: ssl.SSLContext,
         session: aiohttp.ClientSession,
         limits: Limits,
+        patience_seconds: float,
+        is_up: Callable[[], bool],
         draw: Callable[[], float],
         check_peer: Callable[[bytes], None],
+        check_crossing: Callable[[bytes, LinkKind], None],
         own_hello: Callable[[bytes, LinkKind], Hello],
         join: Callable[[Greeted], Link],
         note: Callable[[str], None],
     ) -> None:
+        """
+        :param patience_seconds: how long the link must have been down before this side dials; 0 where it is ours.
+        :param is_up: whether the link is up, whoever dialled it.
+        """
         self._peer = peer
         self._link_kind = link_kind
         self._context = context
         self._session = session
         self._limits = limits
+        self._patience_seconds = patience_seconds
+        self._is_up = is_up
         self._draw = draw
         self._check_peer = check_peer
+        self._check_crossing = check_crossing
         self._own_hello = own_hello
         self._join = join
         self._note = note
@@ -46,6 +56,7 @@ class Dialler:
         limits, loop = self._limits, asyncio.get_running_loop()
         pause_seconds = limits.backoff_seconds_min
         while True:
+            await self._be_patient()
             started = loop.time()
             await self._dial_once()
             _heed_cancellation()
@@ -54,6 +65,15 @@ class Dialler:
             # Jitter, so that many nodes don't dial a restarted one at the same moment.
             await asyncio.sleep(pause_seconds * (0.5 + self._draw() / 2))
             pause_seconds = min(2 * pause_seconds, limits.backoff_seconds_max)
+
+    async def _be_patient(self) -> None:
+        """Return when the link is down; where it is not ours to dial, when it is so at two looks in a row."""
+        looks = 0
+        while True:
+            looks = 0 if self._is_up() else looks + 1
+            if looks == (2 if self._patience_seconds else 1):
+                return
+            await asyncio.sleep(self._patience_seconds or self._limits.backoff_seconds_max)
 
     async def _dial_once(self) -> None:
         socket: aiohttp.ClientWebSocketResponse[bool] | None = None
@@ -98,6 +118,7 @@ class Dialler:
         own = self._own_hello(node_id, self._link_kind)
         await say_hello(socket, own)
         hello = await hear_hello(socket, own, node_id)
+        self._check_crossing(node_id, self._link_kind)
         address = socket.get_extra_info("peername")
         return Greeted(
             socket=socket,
@@ -106,6 +127,7 @@ class Dialler:
             hello=hello,
             certificate_expires_ms=certificate_expires_ms,
             address=f"{address[0]}:{address[1]}" if address else "",
+            was_dialled=True,
         )
 
 

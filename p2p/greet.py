@@ -23,6 +23,8 @@ class Greeted:
     """What the other side said."""
     certificate_expires_ms: int
     address: str
+    was_dialled: bool
+    """By this node, rather than by the peer."""
 
 
 async def say_hello(socket: "Socket", hello: Hello) -> None:

@@ -1,6 +1,6 @@
 """The accepting side: caps before TLS, the key before HTTP, the Hello before a link.
 
-    accept → caps → TLS → key of a member that is to dial us → WebSocket upgrade → Hello → Link
+    accept → caps → TLS → key of a member that we link with → WebSocket upgrade → Hello → Link
 
 Everything up to the Hello happens under one deadline, counted from the accept. Before the key is known to be a
 member's, not one byte that it sent is parsed by anything but TLS.
@@ -73,16 +73,18 @@ class Listener:
         context: ssl.SSLContext,
         limits: Limits,
         check_dialler: Callable[[bytes], None],
+        check_crossing: Callable[[bytes, LinkKind], None],
         own_hello: Callable[[bytes, LinkKind], Hello],
         join: Callable[[Greeted], Link],
         on_failure: Callable[[BaseException], None],
     ) -> None:
-        """``check_dialler`` raises Invalid for a key that is not to dial us."""
+        """The checks raise Invalid: one for a key that is not to dial us, one where its link is up already."""
         self.refusals: dict[str, int] = {}
         """How many connections were refused, by reason."""
         self._context = context
         self._limits = limits
         self._check_dialler = check_dialler
+        self._check_crossing = check_crossing
         self._own_hello = own_hello
         self._join = join
         self._on_failure = on_failure
@@ -257,6 +259,7 @@ class Listener:
             hello = await hear_hello(response, own, arrival.node_id)
             # The peer list may have changed meanwhile.
             self._check_dialler(arrival.node_id)
+            self._check_crossing(arrival.node_id, kind)
             await say_hello(response, own)
         except Invalid as error:
             self._refused(error.reason.value)
@@ -273,6 +276,7 @@ class Listener:
                 hello=hello,
                 certificate_expires_ms=arrival.certificate_expires_ms,
                 address=arrival.address,
+                was_dialled=False,
             )
         )
 

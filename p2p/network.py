@@ -4,6 +4,10 @@ Two links join each pair, one for votes and one for bulk. Of two validators the 
 an observer dials every validator; observers have no links among themselves. So a pair never has two connections of
 a kind, and when one arrives although one is up, the newer wins: the old one belongs to a peer that has restarted.
 
+Two nodes need not agree about who is a validator: one that was away while that changed learns it over these very
+links. So each accepts who is not the one to dial, and of two validators the other one dials, too, after waiting in
+vain. Of connections that cross, both sides keep the one that the smaller id has dialled.
+
 Events are delivered synchronously, in order: PeerUp before any Received of that link, PeerDown after the last.
 """
 
@@ -56,6 +60,8 @@ class _Neighbour:
     peer: Peer
     counters: dict[LinkKind, LinkCounters] = field(default_factory=lambda: {kind: LinkCounters() for kind in LinkKind})
     links: dict[LinkKind, Link] = field(default_factory=dict)
+    was_dialled: dict[LinkKind, bool] = field(default_factory=dict)
+    """Whether this node dialled the newest link, rather than the peer."""
     addresses: dict[LinkKind, str] = field(default_factory=dict)
     dialling: list[asyncio.Task[None]] = field(default_factory=list)
     context: ssl.SSLContext | None = None
@@ -131,6 +137,7 @@ class PeerNetwork:
             self._server_context,
             self._limits,
             self._check_dialler,
+            lambda node_id, link_kind: self._check_crossing(node_id, link_kind, was_dialled=False),
             self._own_hello,
             self._join,
             self._on_failure,
@@ -249,24 +256,30 @@ class PeerNetwork:
 
     # Who dials whom
 
+    def _is_linked_with(self, peer: Peer) -> bool:
+        return self._role is Role.VALIDATOR or peer.role is Role.VALIDATOR
+
     def _is_ours_to_dial(self, peer: Peer) -> bool:
         if peer.role is Role.OBSERVER:
             return False
         return self._role is Role.OBSERVER or self._identity.node_id < peer.node_id
 
-    def _is_to_dial_us(self, peer: Peer) -> bool:
-        if self._role is Role.OBSERVER:
-            return False
-        return peer.role is Role.OBSERVER or peer.node_id < self._identity.node_id
-
     def _check_dialler(self, node_id: bytes) -> None:
-        """:raises Invalid: STRANGER, CONFLICT where it is ours to dial, FULL while it is barred."""
+        """:raises Invalid: STRANGER, CONFLICT among observers, FULL while it is barred."""
         neighbour = self._neighbours.get(node_id)
         if neighbour is None:
             raise Invalid(Reason.STRANGER, f"{node_id.hex()} is not a member")
-        if not self._is_to_dial_us(neighbour.peer):
-            raise Invalid(Reason.CONFLICT, f"{neighbour.peer.name} is ours to dial, or not to be linked with")
+        peer = neighbour.peer
+        if not self._is_linked_with(peer):
+            raise Invalid(Reason.CONFLICT, f"{peer.name} is an observer, as this node is")
         self._check_not_barred(node_id)
+
+    def _check_crossing(self, node_id: bytes, link_kind: LinkKind, was_dialled: bool) -> None:
+        """:raises Invalid: CONFLICT, the link is up by the connection that both sides shall keep."""
+        neighbour = self._neighbours[node_id]
+        is_ours_kept = self._identity.node_id < node_id
+        if link_kind in neighbour.links and neighbour.was_dialled[link_kind] is is_ours_kept is not was_dialled:
+            raise Invalid(Reason.CONFLICT, "the link is up already, by the connection that the smaller id has dialled")
 
     def _check_not_barred(self, node_id: bytes) -> None:
         """:raises Invalid: FULL for a barred peer, or for any while this node closes."""
@@ -277,14 +290,15 @@ class PeerNetwork:
             raise Invalid(Reason.FULL, f"{neighbour.peer.name} is barred for a while")
 
     def _admit(self, neighbour: _Neighbour) -> None:
-        """Trust a peer's root and, once started, dial it if it is ours to dial."""
+        """Trust a peer's root and, once started, dial it unless it is an observer."""
         peer = neighbour.peer
         try:
             check_root(peer.root_certificate, peer.node_id)
-            if self._is_ours_to_dial(peer):
+            if peer.role is Role.VALIDATOR:
                 neighbour.context = client_context(self._identity, self._leaf, peer.root_certificate)
             else:
                 neighbour.context = None
+            if self._is_linked_with(peer):
                 trust(self._server_context, peer.root_certificate)
         except (Invalid, ssl.SSLError) as error:
             neighbour.context = None
@@ -295,6 +309,7 @@ class PeerNetwork:
     def _start_dialling(self, neighbour: _Neighbour) -> None:
         if self._session is None or neighbour.context is None:
             return
+        patience_seconds = 0.0 if self._is_ours_to_dial(neighbour.peer) else self._limits.patience_seconds
         for kind in LinkKind:
             dialler = Dialler(
                 neighbour.peer,
@@ -302,8 +317,11 @@ class PeerNetwork:
                 neighbour.context,
                 self._session,
                 self._limits,
+                patience_seconds,
+                lambda kind=kind: kind in neighbour.links,  # type: ignore[misc] # mypy can't infer the default's type
                 self._draw,
                 self._check_not_barred,
+                lambda node_id, link_kind: self._check_crossing(node_id, link_kind, was_dialled=True),
                 self._own_hello,
                 self._join,
                 lambda reason: setattr(neighbour, "last_error", reason),
@@ -348,6 +366,7 @@ class PeerNetwork:
             lambda stopped, reason: self._leave(neighbour, stopped, reason),
         )
         neighbour.links[kind] = link
+        neighbour.was_dialled[kind] = greeted.was_dialled
         neighbour.addresses[kind] = greeted.address
         neighbour.hello = greeted.hello
         neighbour.certificate_expires_ms = greeted.certificate_expires_ms

@@ -87,6 +87,9 @@ class Limits:
     """First pause between dials; it doubles."""
     backoff_seconds_max: float = 2.0
     """Last pause between dials: a healed network is whole again within it."""
+    patience_seconds: float = 10.0
+    """A validator whose link is the other one's to dial waits this long for it, then dials itself. It happens where
+    one of them does not know yet that the other has become a validator or is none any more."""
     handshakes_max: int = 256
     """Connections that have not finished their handshake, in all."""
     handshakes_per_address_max: int = 32
@@ -134,6 +137,7 @@ class PeerStatus:
 
     peer: Peer
     dialled_by_us: bool
+    """Whether it is ours to dial at once."""
     votes: LinkStatus
     bulk: LinkStatus
     height: int | None

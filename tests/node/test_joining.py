@@ -50,8 +50,13 @@ class Bankers:
     def until(self, condition: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + SECONDS_MAX
         while not condition():
-            assert time.monotonic() < deadline, f"not in time: {what}"
+            assert time.monotonic() < deadline, f"not in time: {what}\n{self.newcomer()}"
             time.sleep(0.1)
+
+    def newcomer(self) -> str:
+        """What a failure is explained with: why the newcomer is not ready, and the end of its log."""
+        carol = devnet.named(devnet.load(self.directory), "carol")
+        return "\n".join((*devnet.readiness(carol).reasons, *devnet.tail(carol, 30)))
 
     def pay(self) -> int:
         """A block with a transaction in it, made now; its height."""

@@ -115,11 +115,11 @@ async def test_a_member_that_left(acceptor: Node) -> None:
     await tls_refused(acceptor, context_for(acceptor, member()), "stranger")
 
 
-async def test_a_member_that_is_ours_to_dial(cluster: Cluster) -> None:
+async def test_an_observer_at_an_observer(cluster: Cluster) -> None:
     smaller, larger = identities(2)
-    node = cluster.make(smaller)
+    node = cluster.make(smaller, Role.OBSERVER)
     await node.network.start("127.0.0.1", 0)
-    node.network.set_peers([peer(larger, port=1)], Role.VALIDATOR)
+    node.network.set_peers([peer(larger, port=1, role=Role.OBSERVER)], Role.OBSERVER)
     await tls_refused(node, context_for(node, larger), "TLS: certificate verify failed")
 
 

@@ -1,5 +1,6 @@
 """Links that are up: both ways, who dials whom, restart, replacement, membership, renewal, counters."""
 
+import asyncio
 import dataclasses
 
 import pytest
@@ -167,6 +168,46 @@ async def test_a_role_that_changes_turns_the_dialling_round(cluster: Cluster) ->
     await cluster.linked(dialler, acceptor)
     assert not dialler.network.status()[0].dialled_by_us
     assert acceptor.network.status()[0].dialled_by_us
+
+
+@pytest.mark.parametrize("newcomer", [0, 1, 2])
+@pytest.mark.parametrize("role", list(Role))
+async def test_nodes_that_differ_about_a_role_are_linked_all_the_same(
+    cluster: Cluster, role: Role, newcomer: int
+) -> None:
+    """One was away while the others made it a validator, or took its vote: it learns that over the links only.
+
+    Whatever the order of ids: one that thought the others would dial waited for ever, and so did they.
+    """
+    limits = dataclasses.replace(LIMITS, patience_seconds=0.2)
+    made = identities(3)
+    nodes = [cluster.make(identity, limits=limits) for identity in made]
+    for node in nodes:
+        await node.network.start("127.0.0.1", 0)
+    other = Role.OBSERVER if role is Role.VALIDATOR else Role.VALIDATOR
+    for index, node in enumerate(nodes):
+        entries = [peer(each.identity, each.network.port) for each in nodes]
+        own = role if index == newcomer else Role.VALIDATOR
+        entries[newcomer] = dataclasses.replace(entries[newcomer], role=role if index == newcomer else other)
+        node.network.set_peers(entries, own)
+    await cluster.linked(*nodes)
+    # They stay: of connections that crossed, both sides keep the same one.
+    await asyncio.sleep(limits.patience_seconds)
+    counters = [status.votes.counters.connected for node in nodes for status in node.network.status()]
+    await asyncio.sleep(4 * limits.patience_seconds)
+    await cluster.linked(*nodes)
+    assert counters == [status.votes.counters.connected for node in nodes for status in node.network.status()]
+
+
+async def test_where_only_one_way_is_open_the_other_validator_dials(cluster: Cluster) -> None:
+    """The one that is to dial has a wrong address of the other, or a firewall before it."""
+    limits = dataclasses.replace(LIMITS, patience_seconds=0.2)
+    first, second = (cluster.make(identity, limits=limits) for identity in identities(2))
+    await first.network.start("127.0.0.1", 0)
+    await second.network.start("127.0.0.1", 0)
+    first.network.set_peers([peer(second.identity, 1)], Role.VALIDATOR)
+    second.network.set_peers([peer(first.identity, first.network.port)], Role.VALIDATOR)
+    await cluster.linked(first, second)
 
 
 async def test_renewing_the_leaf_with_the_same_key_just_works(cluster: Cluster) -> None:
