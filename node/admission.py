@@ -62,6 +62,8 @@ class Admitted:
     """Who sent it, if no client did."""
     offences: int
     """How many of them no correct peer sends: bytes that are no transaction, and wrong signatures."""
+    wanted: list[bytes]
+    """Entries, of whatever was good, that a block waits for."""
 
 
 class Door:
@@ -201,6 +203,7 @@ class Door:
 
     def _finish(self, batch: _Batch, valid: Sequence[bool]) -> None:
         fresh: list[Transaction] = []
+        wanted: list[bytes] = []
         bad_signatures = 0
         outcomes: list[Result] = []
         for item, is_valid in zip(batch.verifying, valid, strict=True):
@@ -209,6 +212,7 @@ class Door:
             if is_valid:
                 if item.entry in self._wanted:
                     self._kept[item.entry] = item
+                    wanted.append(item.entry)
                 try:
                     if item.entry in batch.wanted:  # a liar's block may list what no block may: that is kept alone
                         validity.check_transaction(item, self._chain_id, self._limits.at(self._chain.height + 1))
@@ -228,7 +232,7 @@ class Door:
                 outcomes.append(Result(item.id, refused))
         rest = iter(outcomes)
         results = [next(rest) if result is None else result for result in batch.results]
-        self._admitted(Admitted(batch.token, results, fresh, bad_signatures, batch.peer, batch.offences))
+        self._admitted(Admitted(batch.token, results, fresh, bad_signatures, batch.peer, batch.offences, wanted))
 
     def _check(self, item: Transaction, now_ms: int) -> bool:
         """Whether a block lists it, so that it is taken whatever the chain and the clock say of it.

@@ -39,7 +39,8 @@ class _Search:
 
     block: Block
     sources: tuple[str, ...]
-    missing: list[bytes]
+    missing: dict[bytes, None]
+    """Entries, in the block's order."""
     wanted: tuple[bytes, ...]
     """What was missing at first."""
     asked_count: int = 0
@@ -99,16 +100,27 @@ class Delivery:
         self.advance()
 
     def advance(self) -> None:
-        """Bodies have come or a block was delivered: see what can go on."""
-        for search in list(self._searches.values()):
-            if search.missing:
-                search.missing = [entry for entry in search.missing if self._door.find(entry) is None]
-            if not search.missing:
-                self._look(search)
+        """Bodies may have come in any way: see what can go on."""
+        for search in self._searches.values():
+            search.missing = {entry: None for entry in search.missing if self._door.find(entry) is None}
+        self._go_on()
+
+    def arrived(self, entries: Sequence[bytes]) -> None:
+        """The door has let in these that were wanted. While nothing else happens, a block costs nothing here."""
+        if not entries:
+            return
+        for search in self._searches.values():
+            for entry in entries:
+                search.missing.pop(entry, None)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        self._look_at_complete()
         while self._decided:
             decision = self._decided[0]
             block = decision.block
-            transactions = self.bodies(block)
+            search = self._searches.get(block.digest)
+            transactions = None if search is not None and search.missing else self.bodies(block)
             if transactions is None:
                 return
             self._decided.popleft()
@@ -117,6 +129,12 @@ class Delivery:
             self._door.release(block)
             self._end(block.digest)
             self._drop_below(block.height)
+            self._look_at_complete()  # Its child may have waited for it.
+
+    def _look_at_complete(self) -> None:
+        for search in list(self._searches.values()):
+            if not search.missing:
+                self._look(search)
 
     def bodies(self, block: Block) -> list[Transaction] | None:
         """The block's verified bodies, in its order; None while some are missing."""
@@ -140,7 +158,7 @@ class Delivery:
 
     def _search(self, block: Block, sources: tuple[str, ...]) -> None:
         missing = self._door.missing(block)
-        search = _Search(block, sources, missing, tuple(missing))
+        search = _Search(block, sources, dict.fromkeys(missing), tuple(missing))
         self._door.want(search.wanted)
         self._searches[block.digest] = search
         if search.missing:

@@ -455,7 +455,7 @@ class Driver:
             refused = (result for result in admitted.results if result.refused is not None)
             self._gossip.remember(result.transaction_id for result in refused if result.transaction_id)
             self._parts.listener.admitted(admitted.token, admitted.results)
-        self.delivery.advance()
+        self.delivery.arrived(admitted.wanted)
 
     # ------------------------------------------------------------------------------------------ small things
 

@@ -52,7 +52,7 @@ class Desk:
             self.chain,
             self.pool,
             lambda items, then: then([item.has_valid_signatures() for item in items]),
-            lambda _: self.delivery.advance(),
+            lambda admitted: self.delivery.arrived(admitted.wanted),
         )
         self.delivery = Delivery(
             ParameterHistory(PARAMETERS),
@@ -183,7 +183,6 @@ def test_a_block_is_judged_only_once_its_parent_is_delivered() -> None:
     desk.validate(block)
     assert (desk.answers, desk.delivered, desk.delivery.undelivered) == ([], [], 1)
     desk.arrive(SECOND)
-    desk.delivery.advance()
     assert desk.delivered == [(1, [FIRST, SECOND])]
     assert desk.answers[-1:] == [
         BlockRefused(block.digest, "duplicate: it lists a transaction that is already decided")
