@@ -62,6 +62,7 @@ class Place:
     state_directory: str
     chain_id: bytes
     genesis: GenesisState
+    write_buffer_bytes: int
 
 
 @dataclass(frozen=True, slots=True)

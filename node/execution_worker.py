@@ -112,7 +112,8 @@ class Worker:
             self._database.close()
 
     def _open(self, place: Place) -> Opened:
-        self._database = Database.open(Path(place.state_directory), create=True)
+        path, buffer_bytes = Path(place.state_directory), place.write_buffer_bytes
+        self._database = Database.open(path, create=True, write_buffer_bytes=buffer_bytes)
         executor = Executor(World.open(self._database), place.chain_id, place.genesis.parameters)
         if executor.world.height == HEIGHT_BEFORE_GENESIS:
             executor.apply_genesis(place.genesis)

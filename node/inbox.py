@@ -12,6 +12,7 @@ for again, and a network under more load than it can carry comes to a stand.
 """
 
 import asyncio
+import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -51,6 +52,7 @@ class Inbox:
 
     def __init__(self, failed: Callable[[BaseException], None]) -> None:
         self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
         self._failed = failed
         self._handle: Callable[[Event], None] | None = None
         self._events: deque[Event] = deque()
@@ -88,7 +90,10 @@ class Inbox:
         self._schedule()
 
     def post_from_thread(self, event: Event) -> None:
-        """``post`` from another thread."""
+        """``post`` from any thread."""
+        if threading.get_ident() == self._thread:
+            self.post(event)
+            return
         try:
             self._loop.call_soon_threadsafe(self.post, event)
         except RuntimeError:  # the loop has ended, and with it everyone who could care

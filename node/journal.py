@@ -17,9 +17,10 @@ failure may leave an older mark, which says less and nothing wrong.
 
 import os
 import struct
+import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -29,6 +30,20 @@ from state.errors import Corrupt, StorageFailure
 
 RECORD_BYTES_MAX = 16 * 1024 * 1024
 """Largest record: the bodies of a full block."""
+
+INLINE_SECONDS_MAX = 0.001
+"""A disk that usually takes less than this for a sync is waited for: another thread would take longer to be woken, and
+to be heard again beside a busy interpreter. Measured, finality at 1,000 a second: p50 104 → 66 ms, p99 281 → 166, where
+a sync takes 0.3 ms (nodes that merge their tables at different times among it)."""
+
+INLINE_BYTES_MAX = 128 * 1024
+"""What is larger is written by the thread."""
+
+USUAL_PART = 0.1
+"""Part of a sync that is waited for in what is usual."""
+
+USUAL_FADES = 0.97
+"""While the thread syncs, what is usual fades so much each time, until the disk is tried again."""
 
 _MARK = b"\xa7HJ1"
 _HEADER = struct.Struct(">4sBII")
@@ -184,8 +199,8 @@ def read_segment(data: bytes, name: str, *, is_newest: bool) -> tuple[list[Recor
 class FileJournal:
     """The journal of a running node.
 
-    :param synced: called from the executor's thread with the token of each completed ``sync``.
-    :param failed: called from the executor's thread when the disk refuses; the process must end.
+    :param synced: called with the token of each completed ``sync``, from the executor's thread or within the call.
+    :param failed: called in the same way when the disk refuses; the process must end.
     :param executor: one thread, so that syncs complete in order.
     """
 
@@ -205,6 +220,10 @@ class FileJournal:
         self._number = _number(segments[-1])
         self._size_bytes = sum(path.stat().st_size for path in segments)
         self._buffer: list[bytes] = []
+        self._newest: Future[None] | None = None
+        """What the thread was given last."""
+        self._usual_seconds = 0.0
+        """What a sync takes that is waited for."""
         self._failure: StorageFailure | None = None
         """After the first error nothing is written: what stood behind a gap could not be read."""
         try:
@@ -235,7 +254,14 @@ class FileJournal:
     def sync(self, token: int) -> None:
         """See ``Journal.sync``."""
         buffer, self._buffer = b"".join(self._buffer), []
-        self._executor.submit(self._sync, self._file, buffer, token)
+        is_thread_busy = self._newest is not None and not self._newest.done()
+        if is_thread_busy or len(buffer) > INLINE_BYTES_MAX or self._usual_seconds > INLINE_SECONDS_MAX:
+            self._usual_seconds *= USUAL_FADES
+            self._newest = self._executor.submit(self._sync, self._file, buffer, token)
+            return
+        began = time.perf_counter()
+        self._sync(self._file, buffer, token)
+        self._usual_seconds += (time.perf_counter() - began - self._usual_seconds) * USUAL_PART
 
     def compact(self, records: Sequence[Record]) -> None:
         """See ``Journal.compact``. Waits for syncs that are under way."""

@@ -7,6 +7,7 @@ from state.block import Block, make_block
 from state.certificate import Certificate
 from state.codec import Value
 from state.digest import NO_DIGEST
+from state.store import WRITE_BUFFER_BYTES
 from state.transaction import Body, Call, Transaction, sign
 from state.votes import Commit
 from tests.contracts.network import CHAIN_ID, GENESIS_MS, SALT, address_of, genesis_state, key_of
@@ -14,7 +15,7 @@ from tests.contracts.network import CHAIN_ID, GENESIS_MS, SALT, address_of, gene
 
 def place(directory: str) -> Place:
     """What an execution process is given."""
-    return Place(directory, CHAIN_ID, genesis_state())
+    return Place(directory, CHAIN_ID, genesis_state(), WRITE_BUFFER_BYTES)
 
 
 @dataclass

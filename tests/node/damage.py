@@ -173,7 +173,7 @@ def place_for(directory: Path) -> Iterator[Path]:
 def prepare(directory: Path) -> Homes:
     """Have a real node make the homes. Its databases write their tables early, as under load, not only at a start."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store, "WRITE_BUFFER_BYTES_MAX", 64 * 1024)
+        patch.setattr(store, "WRITE_BUFFER_BYTES", 64 * 1024)
         asyncio.run(_live(directory))
     return Homes(directory)
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -192,3 +193,52 @@ def test_a_disk_that_refuses_ends_it(
     with pytest.raises(StorageFailure, match="No space left on device"):
         opened.close()
     assert b"after the gap" not in b"".join(path.read_bytes() for path in directory.iterdir())
+
+
+def test_a_quick_disk_is_waited_for_and_a_slow_one_is_not(
+    directory: Path, executor: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Votes and sockets never wait long for a disk, and syncs complete in their order whoever makes them."""
+    told: list[tuple[int, bool]] = []
+    own, clock, takes = threading.get_ident(), [0.0], [0.0]
+
+    def fdatasync(_: int) -> None:
+        clock[0] += takes[0]
+
+    monkeypatch.setattr(os, "fdatasync", fdatasync)
+    monkeypatch.setattr(journal.time, "perf_counter", lambda: clock[0])
+    opened = FileJournal(
+        directory, executor, lambda token: told.append((token, threading.get_ident() == own)), lambda _: None
+    )
+
+    def sync(token: int, payload: bytes = b"vote") -> bool:
+        opened.append(Record(4, payload))
+        opened.sync(token)
+        executor.submit(lambda: None).result(5)
+        assert told[-1][0] == token
+        return told[-1][1]
+
+    takes[0] = 0.0005
+    assert all(sync(token) for token in range(1, 50)), "a quick disk"
+    assert not sync(50, bytes(journal.INLINE_BYTES_MAX)), "a large block"
+    takes[0] = 0.02
+    waited = [sync(token) for token in range(51, 551)]
+    assert waited[0]
+    assert sum(waited) < 25, "a slow disk is tried now and then"
+    takes[0] = 0.0005
+    waited = [sync(token) for token in range(551, 1_000)]
+    assert all(waited[-100:]), "it is quick again"
+    # While the thread is busy nothing overtakes it, however quick the disk is.
+    gate = threading.Event()
+    executor.submit(gate.wait)
+    opened.sync(1_000)
+    opened.append(Record(4, bytes(journal.INLINE_BYTES_MAX)))
+    opened.sync(1_001)
+    opened.append(Record(4, b"after"))
+    opened.sync(1_002)
+    assert told[-1] == (1_000, True)
+    gate.set()
+    executor.submit(lambda: None).result(5)
+    assert told[-2:] == [(1_001, False), (1_002, False)]
+    opened.close()
+    assert [token for token, _ in told] == list(range(1, 1_003))
