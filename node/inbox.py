@@ -64,8 +64,6 @@ class Inbox:
         self._is_closed = False
         self.dropped_count = 0
         """Frames of peers that found no room."""
-        self.handled_count = 0
-        """Events that were handled, but those of own clients."""
 
     def open(self, handle: Callable[[Event], None]) -> None:
         """From now on events are handled; those that came before wait here."""
@@ -147,7 +145,6 @@ class Inbox:
         until = self._loop.time() + DRAIN_SECONDS_MAX
         while self._events:
             self._pass_on(self._events.popleft())
-            self.handled_count += 1
             if self._loop.time() >= until:
                 break
         while self._submitted:

@@ -357,12 +357,7 @@ class Node:
             self.not_ready,
             self.metrics.text,
             partial(submissions.answer, self.intake),
-            ServerOptions(
-                settings.rpc.allowed_hosts,
-                self._clients_max,
-                is_pressed=lambda: self.inbox.is_pressed,
-                work_done=lambda: self.inbox.handled_count,
-            ),
+            ServerOptions(settings.rpc.allowed_hosts, self._clients_max, is_pressed=lambda: self.inbox.is_pressed),
         )
         self._closing.push_async_callback(self.network.close)
         try:

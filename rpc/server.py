@@ -71,8 +71,6 @@ class ServerOptions:
     body_bytes_max: int = BODY_BYTES_MAX
     is_pressed: Callable[[], bool] = lambda: False
     """Whether the node has work of its own waiting; callers then wait for it."""
-    work_done: Callable[[], int] = lambda: 0
-    """How much of that it has done so far."""
 
 
 class Server:
@@ -94,7 +92,7 @@ class Server:
         self._options = options
         self._logger = bounded_logger("hansa.rpc")
         self.methods = tuple(method.name for method in methods)
-        self._turnstile = Turnstile(options.is_pressed, options.work_done)
+        self._turnstile = Turnstile(options.is_pressed)
         self._dispatcher = Dispatcher(methods, self._logger, self._turnstile)
         self._readiness = readiness
         self._metrics = metrics

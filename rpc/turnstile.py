@@ -5,8 +5,6 @@ may be done in one turn is what a flood of requests can hold a vote up by. Here 
 request and each call of a batch takes one, a long body more, and a call whose answer may be long takes a turn of its
 own. What finds the turn used up waits in line, first come, first served. While the node has work of its own waiting,
 one is let through in each turn, so that callers wait for votes and not the other way round, and yet are never shut out.
-And while the node works at all, a line rests between turns: a flood has a third of the processor then, not all that
-is left.
 """
 
 import asyncio
@@ -16,9 +14,6 @@ from collections.abc import Callable
 UNITS_PER_TURN = 8
 """About a millisecond: a call costs 50 to 150 µs."""
 
-REST_SECONDS = 0.002
-"""How long a line waits for its next turn while the node has had work of its own since the last."""
-
 BYTES_PER_UNIT = 16 * 1024
 """What is read and checked for one unit. A body of more units than a turn has is the only one of its turn."""
 
@@ -27,16 +22,10 @@ class Turnstile:
     """Lets callers' work through.
 
     :param is_pressed: whether the node has work of its own waiting.
-    :param work_done: how much of it the node has done so far, in any unit.
     """
 
-    def __init__(
-        self, is_pressed: Callable[[], bool] = lambda: False, work_done: Callable[[], int] = lambda: 0
-    ) -> None:
+    def __init__(self, is_pressed: Callable[[], bool] = lambda: False) -> None:
         self._is_pressed = is_pressed
-        self._work_done = work_done
-        self._work_seen = 0
-        self._is_rested = False
         self._left = UNITS_PER_TURN
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._is_scheduled = False
@@ -67,12 +56,7 @@ class Turnstile:
 
     def _turn(self) -> None:
         """The loop has come round."""
-        before, self._work_seen = self._work_seen, self._work_done()
-        if self._waiting and self._work_seen != before and not self._is_rested:
-            self._is_rested = True
-            asyncio.get_running_loop().call_later(REST_SECONDS, self._turn)
-            return
-        self._is_scheduled = self._is_rested = False
+        self._is_scheduled = False
         self._left = UNITS_PER_TURN
         while self._waiting:
             units, turn = self._waiting[0]
