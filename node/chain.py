@@ -45,6 +45,9 @@ EVIDENCE_PER_KEY_MAX = 100
 ROTATIONS_KEPT = 64
 """Of so many states that can be fetched the rotation is known: more than any node holds."""
 
+NEWEST_KEPT = 8
+"""Blocks that stay in memory once they are appended."""
+
 _HEIGHT = struct.Struct(">Q")
 _PLACE = struct.Struct(">QI")
 _META = b"m"
@@ -97,6 +100,8 @@ class Chain:
         """Digest of the newest block."""
         self.rotation = b""
         """Encoded rotation of primaries after the newest block; empty before the first."""
+        self._newest: dict[int, DecidedBlock] = {}
+        """The last blocks appended, as they came: those are asked for most, by clients who wait for them."""
         self._accused: Counter[bytes] | None = None
         """How much evidence is kept against each vote key; read when the first comes."""
         first = database.get_verified(_FIRST)
@@ -127,6 +132,8 @@ class Chain:
                 changes[_row(b"r", block.height - ROTATIONS_KEPT * SNAPSHOT_HEIGHTS)] = None
         self._database.write(changes, sync=False)
         self.height, self.digest, self.rotation = block.height, block.digest, rotation
+        self._newest[block.height] = decided
+        self._newest.pop(block.height - NEWEST_KEPT, None)
 
     def begin(self, beginning: Beginning) -> None:
         """Begin an empty chain with a block that has others before it. Durable after ``sync``."""
@@ -199,6 +206,9 @@ class Chain:
 
     def decided(self, height: int) -> DecidedBlock | None:
         """The block of a height. :raises Corrupt: the row is damaged."""
+        newest = self._newest.get(height)
+        if newest is not None and height >= self.first_height:
+            return newest
         encoded = self.encoded(height)
         return None if encoded is None else DecidedBlock.from_value(codec.unpack(encoded))
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from node.chain import EVIDENCE_PER_KEY_MAX, Chain
+from node.chain import EVIDENCE_PER_KEY_MAX, NEWEST_KEPT, Chain
 from p2p.bulk import DecidedBlock
 from state.anchor import Anchor, write_anchor
 from state.digest import NO_DIGEST
@@ -41,6 +41,20 @@ def test_blocks_come_back_by_height_and_digest() -> None:
     assert list(chain.blocks(2)) == blocks[1:]
     assert [chain.height_of(item.block.digest) for item in blocks] == [1, 2, 3]
     assert chain.height_of(bytes(32)) is None
+
+
+def test_the_newest_blocks_are_not_read_again_and_no_others_are_kept() -> None:
+    database = MemoryDatabase()
+    chain = Chain(database, None)
+    blocks = grow(chain, [[FIRST], *[[]] * NEWEST_KEPT])
+    assert [chain.decided(height) for height in range(1, len(blocks) + 1)] == blocks
+    again = Chain(database, None)
+    assert [again.decided(height) for height in range(1, len(blocks) + 1)] == blocks, "from disk they are the same"
+    for height in range(1, len(blocks) + 1):
+        database.write({b"b" + height.to_bytes(8, "big"): None}, sync=False)
+    assert [chain.decided(height) for height in range(1, len(blocks) + 1)] == [None, *blocks[1:]]
+    chain.prune(4, lambda _: False)
+    assert [chain.decided(height) for height in (3, 4)] == [None, blocks[3]]
 
 
 def test_a_chain_that_is_opened_again_goes_on_where_it_ended() -> None:
@@ -114,6 +128,7 @@ def test_a_missing_block_is_named() -> None:
     chain = Chain(database, None)
     grow(chain, [[], []])
     database.write({b"b" + (1).to_bytes(8, "big"): None}, sync=False)
+    chain = Chain(database, None)
     with pytest.raises(Corrupt) as refused:
         list(chain.blocks(1))
     assert str(refused.value) == f"block 1 is missing from the chain. {MOVE_AWAY}"
