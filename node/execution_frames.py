@@ -63,6 +63,7 @@ class Place:
     chain_id: bytes
     genesis: GenesisState
     write_buffer_bytes: int
+    """As ``state.store.staggered`` gives it for this node."""
 
 
 @dataclass(frozen=True, slots=True)
