@@ -31,6 +31,9 @@ HEALED_MS = 10_000
 BACK_MS_MAX = 4_000
 """Machines that are down when all else has healed are up by then."""
 
+REST_MS_MAX = 5 * HEARTBEAT_MS
+"""So long a machine may have something under way: a liar's last trick needs a view change and a block."""
+
 CALM_MS = 5_000
 """Then everything that was submitted again becomes final, and everybody has it."""
 
@@ -300,6 +303,7 @@ class Run:
             if not self.invariants.is_final(identity):
                 raise Violated(f"I6: {identity.hex()[:8]} was submitted again and is not final")
         self.invariants.settle(self.machines)
+        self._let_all_rest()
 
     def _let_all_hear(self) -> None:
         """A heartbeat may be decided at some and on its way to the others."""
@@ -307,6 +311,16 @@ class Run:
             if all(machine.chain.height >= self.invariants.newest_height for machine in self.machines):
                 return
             self._timeline.run(10)
+
+    def _let_all_rest(self) -> None:
+        """I7: every machine is idle at some moment, though a liar may make work just before any other."""
+        restless = list(self.machines)
+        for _ in range(REST_MS_MAX // 10):
+            restless = [machine for machine in restless if self.invariants.unrest(machine)]
+            if not restless:
+                return
+            self._timeline.run(10)
+        raise Violated(f"I7: {restless[0].name} is idle and still holds {self.invariants.unrest(restless[0])}")
 
     # ---------------------------------------------------------------------------------------------- ordeals
 
