@@ -20,7 +20,7 @@ who validated, the certificates that prove it, and evidence.
 """
 
 import struct
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -45,8 +45,8 @@ EVIDENCE_PER_KEY_MAX = 100
 ROTATIONS_KEPT = 64
 """Of so many states that can be fetched the rotation is known: more than any node holds."""
 
-NEWEST_KEPT = 8
-"""Blocks that stay in memory once they are appended."""
+BLOCKS_CACHED_MAX = 8
+"""Blocks that stay in memory, those last appended or asked for; reading one takes about 3 ms."""
 
 _HEIGHT = struct.Struct(">Q")
 _PLACE = struct.Struct(">QI")
@@ -100,8 +100,8 @@ class Chain:
         """Digest of the newest block."""
         self.rotation = b""
         """Encoded rotation of primaries after the newest block; empty before the first."""
-        self._newest: dict[int, DecidedBlock] = {}
-        """The last blocks appended, as they came: those are asked for most, by clients who wait for them."""
+        self._blocks: OrderedDict[int, DecidedBlock] = OrderedDict()
+        """By height, the last one used at the end. The newest are asked for most, by clients who wait for them."""
         self._accused: Counter[bytes] | None = None
         """How much evidence is kept against each vote key; read when the first comes."""
         first = database.get_verified(_FIRST)
@@ -132,8 +132,7 @@ class Chain:
                 changes[_row(b"r", block.height - ROTATIONS_KEPT * SNAPSHOT_HEIGHTS)] = None
         self._database.write(changes, sync=False)
         self.height, self.digest, self.rotation = block.height, block.digest, rotation
-        self._newest[block.height] = decided
-        self._newest.pop(block.height - NEWEST_KEPT, None)
+        self._cache(decided)
 
     def begin(self, beginning: Beginning) -> None:
         """Begin an empty chain with a block that has others before it. Durable after ``sync``."""
@@ -206,11 +205,20 @@ class Chain:
 
     def decided(self, height: int) -> DecidedBlock | None:
         """The block of a height. :raises Corrupt: the row is damaged."""
-        newest = self._newest.get(height)
-        if newest is not None and height >= self.first_height:
-            return newest
-        encoded = self.encoded(height)
-        return None if encoded is None else DecidedBlock.from_value(codec.unpack(encoded))
+        found = self._blocks.get(height) if height >= self.first_height else None
+        if found is None:
+            encoded = self.encoded(height)
+            if encoded is None:
+                return None
+            found = DecidedBlock.from_value(codec.unpack(encoded))
+        self._cache(found)
+        return found
+
+    def _cache(self, decided: DecidedBlock) -> None:
+        self._blocks[decided.block.height] = decided
+        self._blocks.move_to_end(decided.block.height)
+        if len(self._blocks) > BLOCKS_CACHED_MAX:
+            self._blocks.popitem(last=False)
 
     def encoded(self, height: int) -> bytes | None:
         """The packed ``DecidedBlock`` of a height, for answers that pass it on unread."""

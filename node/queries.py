@@ -4,7 +4,6 @@ Nothing here waits without a limit. A proof is built on the state right after a 
 checkpoint certificate is there, which it usually is some milliseconds later.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
@@ -61,9 +60,6 @@ from state.transaction import ARGUMENTS_MAX, Body
 PROOF_WAIT_MS = 5_000
 """How long a proof waits for its height's certificate."""
 
-BLOCKS_CACHED_MAX = 8
-"""Decoded blocks kept for questions about their transactions; reading one takes about 3 ms."""
-
 ARGUMENTS_DEPTH_MAX = DEPTH_MAX - 3
 """Deepest nesting of a call's arguments, which stand three lists deep in a transaction."""
 
@@ -113,7 +109,6 @@ class NodeQueries:
         self._sources = sources
         self._chain = sources.chain
         self._prefix = sources.genesis.parameters.address_prefix
-        self._blocks: OrderedDict[int, DecidedBlock] = OrderedDict()
         self._latest = self._latest_at_start()
         sources.notices.on_executed(self._executed)
 
@@ -376,17 +371,10 @@ class NodeQueries:
         return Latest(height, block.digest, outcome.state_root, block.header.timestamp_ms)
 
     def _decided(self, height: int) -> DecidedBlock:
-        """A decided block, from the cache if it is there."""
-        found = self._blocks.get(height)
-        if found is None:
-            self._chain.check_kept(height)
-            found = self._chain.decided(height)
-            assert found is not None, "every height up to the newest has a block"
-            self._blocks[height] = found
-            if len(self._blocks) > BLOCKS_CACHED_MAX:
-                self._blocks.popitem(last=False)
-        else:
-            self._blocks.move_to_end(height)
+        """A decided block. :raises Invalid: PRUNED."""
+        self._chain.check_kept(height)
+        found = self._chain.decided(height)
+        assert found is not None, "every height up to the newest has a block"
         return found
 
 

@@ -28,6 +28,11 @@ NAMES = {
     "snapshot_join_seconds": "joining a chain of 10,048 blocks and 100,000 accounts by snapshot, seconds",
     "replay_blocks_per_second": "joining it by replay, blocks a second",
     "start_seconds": "start on 100,000 blocks, seconds",
+    "lost": "payments lost in a rolling restart of all validators",
+    "longest_stop_ms": "longest time without a block in it, ms",
+    "p99_with_connections": "p99 of finality beside 2,000 idle connections to the peers' ports, ÷ without",
+    "p99_with_slow_callers": "the same beside 250 slow callers at each validator",
+    "p99_with_readers": "the same beside a flood of reads at one validator",
 }
 """What a reader sees instead of a figure's name; other names stand as they are."""
 

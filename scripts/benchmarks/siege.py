@@ -134,6 +134,7 @@ def besieged(doors: Sequence[Door], manner: Manner) -> Iterator[None]:
     try:
         assert begun.wait(60), "the besiegers did not come up"
         yield
+        assert process.is_alive(), "the besiegers have gone: what was measured is no siege"
     finally:
         process.kill()
         process.join()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from node.chain import EVIDENCE_PER_KEY_MAX, NEWEST_KEPT, Chain
+from node.chain import BLOCKS_CACHED_MAX, EVIDENCE_PER_KEY_MAX, Chain
 from p2p.bulk import DecidedBlock
 from state.anchor import Anchor, write_anchor
 from state.digest import NO_DIGEST
@@ -43,18 +43,19 @@ def test_blocks_come_back_by_height_and_digest() -> None:
     assert chain.height_of(bytes(32)) is None
 
 
-def test_the_newest_blocks_are_not_read_again_and_no_others_are_kept() -> None:
+def test_the_blocks_last_used_are_not_read_again_and_no_others_are_kept() -> None:
     database = MemoryDatabase()
     chain = Chain(database, None)
-    blocks = grow(chain, [[FIRST], *[[]] * NEWEST_KEPT])
-    assert [chain.decided(height) for height in range(1, len(blocks) + 1)] == blocks
+    blocks = grow(chain, [[FIRST], *[[]] * BLOCKS_CACHED_MAX])
     again = Chain(database, None)
     assert [again.decided(height) for height in range(1, len(blocks) + 1)] == blocks, "from disk they are the same"
+    assert chain.decided(2) == blocks[1]
+    assert chain.decided(1) == blocks[0], "read, and in the place of the third, which nobody has asked for"
     for height in range(1, len(blocks) + 1):
         database.write({b"b" + height.to_bytes(8, "big"): None}, sync=False)
-    assert [chain.decided(height) for height in range(1, len(blocks) + 1)] == [None, *blocks[1:]]
+    assert [chain.decided(height) for height in range(1, len(blocks) + 1)] == [*blocks[:2], None, *blocks[3:]]
     chain.prune(4, lambda _: False)
-    assert [chain.decided(height) for height in (3, 4)] == [None, blocks[3]]
+    assert [chain.decided(height) for height in (1, 4)] == [None, blocks[3]]
 
 
 def test_a_chain_that_is_opened_again_goes_on_where_it_ended() -> None:
