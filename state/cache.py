@@ -56,7 +56,3 @@ class Cache(Generic[K]):
         """Know nothing of the key any more."""
         self._young.pop(key, None)
         self._old.pop(key, None)
-
-    def has_room(self, value: bytes) -> bool:
-        """Whether ``value`` can be put without forgetting another."""
-        return self._young_bytes + ENTRY_OVERHEAD_BYTES + len(value) <= self._half_bytes_max

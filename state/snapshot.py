@@ -17,10 +17,10 @@ from itertools import pairwise
 
 from state import codec
 from state.codec import Value
-from state.digest import DIGEST_BYTES
+from state.digest import DIGEST_BYTES, NO_DIGEST
 from state.errors import Invalid, Reason
 from state.proof import BRANCH_CHILDREN, EMPTY_DIGEST, VALUE_PREFIX, branch_digest
-from state.tree import NIBBLES, Node, build
+from state.tree import NIBBLES, Branch, Node, build
 
 SNAPSHOT_HEIGHTS = 64
 """At every height that is a multiple of this the state can be had, so that several nodes offer the same."""
@@ -67,8 +67,13 @@ class Cut:
 def cuts_of(node: Node, keys_max: int = 0) -> list[Cut]:
     """Cut a tree. :param keys_max: of one subtree; 0 to choose it by the size of the tree."""
     found: list[Cut] = []
-    _cut(node, "", keys_max or max(CUT_KEYS, node[1] // CUTS_TARGET), found)
+    _cut(node, "", keys_max or _keys_max(node), found)
     return found
+
+
+def outline(node: Node) -> Node:
+    """As much of a tree as ``cuts_of`` looks at, and as it is now, whatever is installed later."""
+    return _outlined(node, _keys_max(node))
 
 
 def cuts_value(cuts: Sequence[Cut]) -> Value:
@@ -102,21 +107,33 @@ def check_leaves(cut: Cut, leaves: Sequence[Leaf]) -> None:
         raise Invalid(Reason.BAD_PROOF, "a leaf of another subtree")
     bound = [sha256(VALUE_PREFIX + value).digest() for _, value in leaves]
     entries = b"".join([part for pair in zip(digests, bound, strict=True) for part in pair])
-    if build(cut.path, entries)[0] != cut.digest:
+    if build(cut.path, entries, [b""] * len(leaves))[0] != cut.digest:
         raise Invalid(Reason.BAD_PROOF, f"the leaves under {cut.path or 'the root'} are not the certified ones")
 
 
+def _keys_max(node: Node) -> int:
+    return max(CUT_KEYS, node[1] // CUTS_TARGET)
+
+
+def _outlined(node: Node, keys_max: int) -> Node:
+    digest, keys, branch = node
+    if not isinstance(branch, Branch) or keys <= keys_max:
+        return digest, keys, None
+    pairs = zip(branch.counts, branch.below, strict=True)
+    below = [_outlined((NO_DIGEST, count, child), keys_max)[2] for count, child in pairs]
+    return digest, keys, Branch(branch.children, branch.counts.copy(), below)
+
+
 def _cut(node: Node, path: str, keys_max: int, found: list[Cut]) -> None:
-    digest, keys, branch, _ = node
+    digest, keys, branch = node
     if not keys:
         return
-    if branch is None or keys <= keys_max or len(path) == CUT_DEPTH_MAX:
+    if not isinstance(branch, Branch) or keys <= keys_max or len(path) == CUT_DEPTH_MAX:
         found.append(Cut(path, digest, keys))
         return
     for nibble, mark in enumerate(NIBBLES):
         at = nibble * DIGEST_BYTES
-        child = branch.branches.get(nibble)
-        below: Node = (branch.children[at : at + DIGEST_BYTES], branch.counts[nibble], child, None)
+        below: Node = (branch.children[at : at + DIGEST_BYTES], branch.counts[nibble], branch.below[nibble])
         _cut(below, path + mark, keys_max, found)
 
 

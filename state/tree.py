@@ -6,20 +6,25 @@ that grows past the limit splits, and a branch that shrinks to it merges again: 
 
 What is kept where. The leaves belong to the caller's store; a bucket is a range of them and is read by one
 ``read_leaves`` when a change or a proof needs it, checked against the digest that its branch holds, and remembered
-there within a bound. The branches stay in memory, about 1 kB for 16 to 500 keys, and are rebuilt at start by one scan.
-But for what they remember they are never changed in place: ``prepare`` copies the ones on the paths of a block's
-changes, so that the tree as it was stands until ``install``, and discarding what was prepared costs nothing.
+there within a bound, its short values with it (state/bucket.py): so most values need no look into the store. The
+branches stay in memory, about 1 kB for 16 to 500 keys, and are rebuilt at start by one scan. ``prepare`` changes none:
+it lists what is to become of the ones on the paths of a block's changes, so that the tree as it was stands until
+``install``, and discarding what was prepared costs nothing.
 
 The order of work at a block is: prepare; write the leaves to the store; install. A write that fails in between
 leaves the tree as it was.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import pairwise
 from typing import TypeAlias
 
+from state import bucket
+from state.bucket import Change
+from state.cache import MISSING, Missing
 from state.digest import DIGEST_BYTES
 from state.errors import Corrupt
 from state.proof import (
@@ -39,12 +44,13 @@ from state.proof import (
 
 __all__ = ["LeafReader", "PreparedUpdate", "StateProof", "Tree", "value_digest", "verify_proof"]
 
-LeafReader = Callable[[bytes, bytes | None], bytes]
-"""Gives key digest ‖ value digest of every key with start ≤ key digest < stop (None: to the end), ascending."""
+LeafReader = Callable[[bytes, bytes | None], tuple[bytes, list[bytes]]]
+"""Gives key digest ‖ value digest of every key with start ≤ key digest < stop (None: to the end), ascending, and what
+``state.bucket.short`` gives of each value."""
 
-BUCKET_CACHE_BYTES_MAX = 160 * 1024 * 1024
-"""Entries of buckets that are remembered, bytes: all of a state of a million accounts with a balance each. Some 40
-bytes a bucket come on top. One that must be read from the disk takes 40 µs (measured at a million accounts)."""
+BUCKET_CACHE_BYTES_MAX = 240 * 1024 * 1024
+"""Contents of buckets that are remembered, bytes: of a million accounts with a balance each 200 MB. Some 40 bytes a
+bucket come on top. One that must be read from the disk takes 40 µs (measured at a million accounts)."""
 
 SCAN_DEPTH = 2
 """The scan at start reads one subtree of this depth at a time: at 10 million keys 2.5 MB."""
@@ -58,24 +64,25 @@ NIBBLE_OF = {digit: nibble for nibble, digit in enumerate(NIBBLES)}
 
 @dataclass(slots=True)
 class Branch:
-    """Sixteen children. Never changed once it is reachable from a root."""
+    """Sixteen children. ``install`` alone changes it, but for what is remembered."""
 
     children: bytes
     """Their digests, as they are hashed."""
     counts: list[int]
     """Keys in each."""
-    branches: dict[int, "Branch"]
-    """Those of them that are branches, by nibble; the others are buckets."""
-    entries: list[bytes | None]
-    """What each bucket lists, where that is remembered; None where it is not, and for branches."""
+    below: "list[Below]"
 
 
-Node: TypeAlias = tuple[bytes, int, Branch | None, bytes | None]
-"""A subtree as its parent sees it: digest, number of keys, and the branch; None: it is a bucket, perhaps empty, with
-these entries (None: not remembered)."""
+Below: TypeAlias = Branch | bytes | None
+"""What is kept of a subtree beside its digest: a branch; or of a bucket, perhaps an empty one, its contents
+(state/bucket.py), None where they are not remembered."""
 
-Change: TypeAlias = tuple[bytes, bytes, bytes | None]
-"""One key of an update: key digest, key, value digest (None: the key goes)."""
+Node: TypeAlias = tuple[bytes, int, Below]
+"""A subtree as its parent sees it: digest, number of keys, what is kept of it."""
+
+
+Edit: TypeAlias = tuple[Branch, bytes, list[tuple[int, int, Below]]]
+"""A branch, its children's digests to be, and of each child that changes its nibble, its keys, what is kept of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +95,13 @@ class PreparedUpdate:
     """Ascending by key digest."""
     before: Node
     after: Node
+    """Once the edits are made."""
+    edits: list[Edit]
     remembered_bytes: int
-    """How many bytes of entries more are remembered after it."""
+    """How many bytes of contents more are remembered after it."""
 
 
-EMPTY_NODE: Node = (EMPTY_DIGEST, 0, None, b"")
+EMPTY_NODE: Node = (EMPTY_DIGEST, 0, bucket.EMPTY)
 
 
 class Tree:
@@ -106,7 +115,7 @@ class Tree:
         self._bytes_max = bucket_cache_bytes_max
         self._remembered_bytes = 0
         self._forgotten = 0
-        """Number of the subtree of depth 2 whose entries are the next to be forgotten."""
+        """Number of the subtree of depth 2 whose contents are the next to be forgotten."""
         self._node = self._bounded(self._scan("")[0])
 
     @property
@@ -132,17 +141,24 @@ class Tree:
         by_path: dict[str, Change] = {}
         for key, value in changes.items():
             key_digest = sha256(key).digest()
-            bound = None if value is None else sha256(VALUE_PREFIX + value).digest()
-            by_path[key_digest.hex()] = (key_digest, key, bound)
+            if value is None:
+                by_path[key_digest.hex()] = (key_digest, key, None, b"")
+            else:
+                bound = sha256(VALUE_PREFIX + value).digest()
+                by_path[key_digest.hex()] = (key_digest, key, bound, bucket.short(value))
         order = sorted(by_path)
         update = _Update(self, order, [by_path[path] for path in order])
         before = self._node
-        after = update.subtree(before, len(order)) if order else before
-        return PreparedUpdate(after[0], update.changes, before, after, update.remembered_bytes)
+        after = update.subtree("", before, 0, len(order)) if order else before
+        return PreparedUpdate(after[0], update.changes, before, after, update.edits, update.remembered_bytes)
 
     def install(self, prepared: PreparedUpdate) -> bytes:
         """Make what was prepared the tree. The store must hold its leaves by now. Gives the root."""
         assert prepared.before is self._node, "the tree moved on after this update was prepared"
+        for branch, digests, children in prepared.edits:
+            branch.children = digests
+            for nibble, keys, kept in children:
+                branch.counts[nibble], branch.below[nibble] = keys, kept
         self._node = prepared.after
         self._remembered_bytes += prepared.remembered_bytes
         if self._remembered_bytes > self._bytes_max:
@@ -159,131 +175,160 @@ class Tree:
     def prove(self, key: bytes) -> StateProof:
         """The proof of the key's value, or of its absence, under the present root."""
         path = sha256(key).hexdigest()
-        digest, count, branch, entries = self._node
+        digest, count, below = self._node
         levels: list[bytes] = []
-        while branch is not None:
+        while isinstance(below, Branch):
             nibble = NIBBLE_OF[path[len(levels)]]
             at = nibble * DIGEST_BYTES
-            children = branch.children
-            digest, count, entries = children[at : at + DIGEST_BYTES], branch.counts[nibble], branch.entries[nibble]
+            children = below.children
             levels.append(children[:at] + children[at + DIGEST_BYTES :])
-            branch = branch.branches.get(nibble)
-        if entries is None:
-            entries = self.read_bucket(path[: len(levels)], digest) if count else b""
-        return StateProof(tuple(levels), entries)
+            digest, count, below = children[at : at + DIGEST_BYTES], below.counts[nibble], below.below[nibble]
+        if below is None:
+            below = self.read_bucket(path[: len(levels)], digest) if count else bucket.EMPTY
+        assert isinstance(below, bytes)
+        return StateProof(tuple(levels), bucket.entries_of(below))
+
+    def recall(self, key_digest: bytes) -> bytes | None | Missing:
+        """The value of a key, given by its digest, without a look into the store; None: it has none; MISSING: it is not
+        remembered."""
+        below = self._node[2]
+        for byte in key_digest:
+            if isinstance(below, Branch):
+                below = below.below[byte >> 4]
+            if not isinstance(below, Branch):
+                break
+            below = below.below[byte & 15]
+        return bucket.find(below, key_digest) if isinstance(below, bytes) else MISSING
 
     def read_bucket(self, path: str, digest: bytes) -> bytes:
-        """The entries of the bucket at ``path`` (nibbles in hex) from the store; they must have this digest."""
-        entries = self._read_leaves(*_digest_range(path))
+        """The contents of the bucket at ``path`` (nibbles in hex) from the store; they must have this digest."""
+        entries, shorts = self._read_leaves(*_digest_range(path))
         if sha256(BUCKET_PREFIX + entries).digest() != digest:
             raise Corrupt(
                 f"The world state's keys under digest prefix {path or '(all)'} are not the ones it was built "
                 "from: the disk lost or changed data. Delete the state directory; it is rebuilt from the chain."
             )
-        return entries
+        return bucket.pack(entries, shorts)
 
     def _make_room(self) -> None:
-        """Forget the entries of one subtree of depth 2 after the other, until the rest are few enough."""
+        """Forget the buckets of one subtree of depth 2 after the other, until the rest are few enough."""
         for _ in range(BRANCH_CHILDREN**2):
             if self._remembered_bytes <= self._bytes_max:
                 return
-            branch = self._node[2]
+            below = self._node[2]
             for nibble in divmod(self._forgotten, BRANCH_CHILDREN):
-                if branch is not None:
-                    self._remembered_bytes -= _forget(branch, nibble)
-                    branch = branch.branches.get(nibble)
-            if branch is not None:
-                self._remembered_bytes -= _forget_all(branch)
+                if isinstance(below, Branch):
+                    self._remembered_bytes -= _forget(below, nibble)
+                    below = below.below[nibble]
+            if isinstance(below, Branch):
+                self._remembered_bytes -= _forget_all(below)
             self._forgotten = (self._forgotten + 1) % BRANCH_CHILDREN**2
 
-    def _scan(self, path: str) -> tuple[Node, bytes]:
-        """The subtree at ``path`` from the store, and its entries if they are few enough for one bucket."""
+    def _scan(self, path: str) -> tuple[Node, bytes, list[bytes]]:
+        """The subtree at ``path`` from the store, and its entries and shorts if they are few enough for one bucket."""
         if len(path) == SCAN_DEPTH:
-            entries = self._read_leaves(*_digest_range(path))
-            node = build(path, entries)
-            branch = node[2]
-            if branch is None:
-                return node, entries
-            if not self._is_room_for(entries):
-                _forget_all(branch)
-            return node, b""
+            entries, shorts = self._read_leaves(*_digest_range(path))
+            node = build(path, entries, shorts)
+            below = node[2]
+            if not isinstance(below, Branch):
+                return node, entries, shorts
+            if not self._is_room_for(_size_of(below)):
+                _forget_all(below)
+            return node, b"", []
         scanned = [self._scan(path + nibble) for nibble in NIBBLES]
-        if sum(node[1] for node, _ in scanned) <= BUCKET_KEYS_MAX:
-            entries = b"".join(entries for _, entries in scanned)
-            return build(path, entries), entries
-        return _branch_over([self._bounded(node) for node, _ in scanned]), b""
+        if sum(node[1] for node, _, _ in scanned) <= BUCKET_KEYS_MAX:
+            entries = b"".join(entries for _, entries, _ in scanned)
+            shorts = [value for _, _, few in scanned for value in few]
+            return build(path, entries, shorts), entries, shorts
+        return _branch_over([self._bounded(node) for node, _, _ in scanned]), b"", []
 
     def _bounded(self, node: Node) -> Node:
-        """What was scanned, without its entries if it is a bucket and there is no room for them."""
-        digest, count, branch, entries = node
-        return node if entries is None or self._is_room_for(entries) else (digest, count, branch, None)
+        """What was scanned, without its contents if it is a bucket and there is no room for them."""
+        digest, count, below = node
+        return (digest, count, None) if isinstance(below, bytes) and not self._is_room_for(len(below)) else node
 
-    def _is_room_for(self, entries: bytes) -> bool:
-        """Whether these entries can be remembered too; they are counted then."""
-        is_room = self._remembered_bytes + len(entries) <= self._bytes_max
+    def _is_room_for(self, size: int) -> bool:
+        """Whether so many bytes of contents can be remembered too; they are counted then."""
+        is_room = self._remembered_bytes + size <= self._bytes_max
         if is_room:
-            self._remembered_bytes += len(entries)
+            self._remembered_bytes += size
         return is_room
 
 
+def _size_of(below: Below) -> int:
+    """Bytes of contents that are remembered there."""
+    if isinstance(below, Branch):
+        return sum([_size_of(child) for child in below.below])
+    return len(below) if isinstance(below, bytes) else 0
+
+
 def _forget(branch: Branch, nibble: int) -> int:
-    """Forget the entries of one bucket, if they are remembered; how many bytes they were."""
-    entries, branch.entries[nibble] = branch.entries[nibble], None
-    return len(entries) if entries else 0
+    """Forget one child, if it is a bucket that is remembered; how many bytes it was."""
+    contents = branch.below[nibble]
+    if not isinstance(contents, bytes):
+        return 0
+    branch.below[nibble] = None
+    return len(contents)
 
 
 def _forget_all(branch: Branch) -> int:
-    """Forget the entries of all buckets below; how many bytes they were."""
-    forgotten = sum([len(entries) for entries in branch.entries if entries])
-    branch.entries[:] = [None] * BRANCH_CHILDREN
-    return forgotten + sum([_forget_all(child) for child in branch.branches.values()])
+    """Forget all buckets below; how many bytes they were."""
+    below = branch.below
+    return sum(
+        [
+            _forget_all(child) if isinstance(child, Branch) else _forget(branch, nibble)
+            for nibble, child in enumerate(below)
+        ]
+    )
 
 
-def build(path: str, entries: bytes) -> Node:
-    """The subtree at ``path`` over ``entries``."""
-    count = len(entries) // ENTRY_BYTES
+def build(path: str, entries: bytes, shorts: Sequence[bytes]) -> Node:
+    """The subtree at ``path`` over ``entries``, with as many ``shorts``."""
+    count = len(shorts)
     if count <= BUCKET_KEYS_MAX:
-        return bucket_digest(entries), count, None, entries
+        return bucket_digest(entries), count, bucket.pack(entries, shorts)
     depth = len(path)
     assert depth < DEPTH_MAX, "more keys have one digest than a bucket holds"
     # One byte of each entry, ascending because all share the nibbles before it: bisected without a loop over keys.
     column = entries[depth >> 1 :: ENTRY_BYTES]
     first, step = (column[0] & 0xF0, 1) if depth & 1 else (0, 16)
-    bounds = [bisect_left(column, first + nibble * step) * ENTRY_BYTES for nibble in range(BRANCH_CHILDREN)]
-    bounds.append(len(entries))
+    bounds = [bisect_left(column, first + nibble * step) for nibble in range(BRANCH_CHILDREN)]
+    bounds.append(count)
     return _branch_over(
         [
-            build(path + NIBBLES[nibble], entries[bounds[nibble] : bounds[nibble + 1]])
-            for nibble in range(BRANCH_CHILDREN)
+            build(path + mark, entries[low * ENTRY_BYTES : high * ENTRY_BYTES], shorts[low:high])
+            for mark, (low, high) in zip(NIBBLES, pairwise(bounds), strict=True)
         ]
     )
 
 
 class _Update:
-    """One ``prepare``: the changes by path, and how many more bytes of entries are remembered by what comes about."""
+    """One ``prepare``: the changes by path, what is to become of branches, and how many more bytes of contents are
+    remembered by it."""
 
-    __slots__ = ("changes", "order", "remembered_bytes", "tree")
+    __slots__ = ("changes", "edits", "order", "remembered_bytes", "tree")
 
     def __init__(self, tree: Tree, order: list[str], changes: list[Change]) -> None:
         self.tree = tree
         self.order = order
         self.changes = changes
+        self.edits: list[Edit] = []
         self.remembered_bytes = 0
 
-    def subtree(self, node: Node, high: int) -> Node:
-        """The whole tree after changes[:high]."""
-        digest, count, branch, entries = node
-        if branch is None:
-            return self.bucket("", digest, count, entries, 0, high)
-        return self.branch("", branch, 0, high)
-
-    def branch(self, path: str, branch: Branch, low: int, high: int) -> Node:
+    def subtree(self, path: str, node: Node, low: int, high: int) -> Node:
         """The subtree at ``path`` after changes[low:high], which all lie in it."""
+        digest, count, below = node
+        if isinstance(below, Branch):
+            return self.branch(path, below, count, low, high)
+        return self.bucket(path, digest, count, below, low, high)
+
+    def branch(self, path: str, branch: Branch, total: int, low: int, high: int) -> Node:
+        """The branch at ``path``, of ``total`` keys, after changes[low:high]."""
         order = self.order
         depth = len(path)
-        children = bytearray(branch.children)
-        counts, entries = branch.counts.copy(), branch.entries.copy()
-        branches = branch.branches
+        children, counts, below = branch.children, branch.counts, branch.below
+        digests = bytearray(children)
+        edits: list[tuple[int, int, Below]] = []
         while low < high:
             child_path = order[low][: depth + 1]
             mark = child_path[depth]
@@ -292,109 +337,66 @@ class _Update:
                 end += 1
             nibble = NIBBLE_OF[mark]
             at = nibble * DIGEST_BYTES
-            child = branches.get(nibble)
-            if child is None:
-                digest = bytes(children[at : at + DIGEST_BYTES])
-                after = self.bucket(child_path, digest, counts[nibble], entries[nibble], low, end)
+            count, child = counts[nibble], below[nibble]
+            if isinstance(child, Branch):
+                digest, keys, kept = self.branch(child_path, child, count, low, end)
             else:
-                after = self.branch(child_path, child, low, end)
-            children[at : at + DIGEST_BYTES], counts[nibble], grown, entries[nibble] = after
-            if grown is not child:
-                if branches is branch.branches:
-                    branches = branches.copy()
-                if grown is None:
-                    del branches[nibble]
-                else:
-                    branches[nibble] = grown
+                digest, keys, kept = self.bucket(child_path, children[at : at + DIGEST_BYTES], count, child, low, end)
+            digests[at : at + DIGEST_BYTES] = digest
+            total += keys - count
+            edits.append((nibble, keys, kept))
             low = end
-        total = sum(counts)
-        frozen = bytes(children)
+        frozen = bytes(digests)
         if total <= BUCKET_KEYS_MAX:
-            assert not branches, "a branch of few keys has branches below it"
-            return self.merged(path, frozen, counts, entries)
-        return sha256(BRANCH_PREFIX + frozen).digest(), total, Branch(frozen, counts, branches, entries), None
+            return self.merged(path, branch, frozen, edits)
+        self.edits.append((branch, frozen, edits))
+        return sha256(BRANCH_PREFIX + frozen).digest(), total, branch
 
-    def bucket(self, path: str, digest: bytes, count: int, entries: bytes | None, low: int, high: int) -> Node:
+    def bucket(self, path: str, digest: bytes, count: int, contents: bytes | None, low: int, high: int) -> Node:
         """What the bucket at ``path`` becomes by changes[low:high]."""
-        if entries is None:
-            entries = self.tree.read_bucket(path, digest) if count else b""
-            self.remembered_bytes += len(entries)
+        if contents is None:
+            contents = self.recover(path, digest, count)
         changed = self.changes[low:high]
-        self.remembered_bytes -= len(entries)
-        entries = _placed(entries, changed) if high - low < MERGE_CHANGES_MIN else _merged(entries, changed)
-        size = len(entries)
-        self.remembered_bytes += size
-        if size > BUCKET_KEYS_MAX * ENTRY_BYTES:
-            return build(path, entries)
-        if not size:
-            return EMPTY_NODE
-        return sha256(BUCKET_PREFIX + entries).digest(), size // ENTRY_BYTES, None, entries
+        after = bucket.replaced(contents, changed) if high - low < MERGE_CHANGES_MIN else None
+        if after is not None:
+            self.remembered_bytes += len(after) - len(contents)
+            return sha256(BUCKET_PREFIX + bucket.entries_of(after)).digest(), count, after
+        node = build(path, *bucket.placed(contents, changed))
+        self.remembered_bytes += _size_of(node[2]) - len(contents)
+        return node
 
-    def merged(self, path: str, children: bytes, counts: list[int], entries: list[bytes | None]) -> Node:
-        """One bucket from what is left of a branch, whose children are all buckets."""
-        parts = []
-        for nibble, count in enumerate(counts):
-            listed = entries[nibble]
-            if listed is None:
+    def merged(self, path: str, branch: Branch, children: bytes, edits: list[tuple[int, int, Below]]) -> Node:
+        """One bucket from what the edits leave of a branch, whose children are all buckets then."""
+        counts, below = branch.counts.copy(), branch.below.copy()
+        for nibble, keys, kept in edits:
+            counts[nibble], below[nibble] = keys, kept
+        parts: list[bytes] = []
+        shorts: list[bytes] = []
+        for nibble, contents in enumerate(below):
+            assert not isinstance(contents, Branch), "a branch of few keys has branches below it"
+            if contents is None:
                 at = nibble * DIGEST_BYTES
-                child_path = path + NIBBLES[nibble]
-                listed = self.tree.read_bucket(child_path, children[at : at + DIGEST_BYTES]) if count else b""
-                self.remembered_bytes += len(listed)
-            parts.append(listed)
-        return build(path, b"".join(parts))
+                contents = self.recover(path + NIBBLES[nibble], children[at : at + DIGEST_BYTES], counts[nibble])
+            entries, few = bucket.unpack(contents)
+            parts.append(entries)
+            shorts += few
+            self.remembered_bytes -= len(contents)
+        node = build(path, b"".join(parts), shorts)
+        self.remembered_bytes += _size_of(node[2])
+        return node
 
-
-def _placed(entries: bytes, changes: list[Change]) -> bytes:
-    """``entries`` after a few changes, each cut in at its place."""
-    for key_digest, _, bound in changes:
-        at = entries.find(key_digest)
-        while at > 0 and at % ENTRY_BYTES:
-            # The same bytes elsewhere than at an entry's start: a value digest made to look like this key's.
-            at = entries.find(key_digest, at + 1)
-        if at >= 0:
-            after = at + ENTRY_BYTES
-        elif bound is None:
-            continue
-        else:
-            at = after = _place_of(key_digest, entries)
-        entry = b"" if bound is None else key_digest + bound
-        entries = entries[:at] + entry + entries[after:]
-    return entries
-
-
-def _place_of(key_digest: bytes, entries: bytes) -> int:
-    """Offset at which an absent key's entry belongs."""
-    low, high = 0, len(entries) // ENTRY_BYTES
-    while low < high:
-        middle = (low + high) >> 1
-        at = middle * ENTRY_BYTES
-        if entries[at : at + DIGEST_BYTES] < key_digest:
-            low = middle + 1
-        else:
-            high = middle
-    return low * ENTRY_BYTES
-
-
-def _merged(entries: bytes, changes: list[Change]) -> bytes:
-    """``entries`` after many changes, sorted again."""
-    table = {
-        entries[at : at + DIGEST_BYTES]: entries[at : at + ENTRY_BYTES]
-        for at in range(0, len(entries), ENTRY_BYTES)
-    }
-    for key_digest, _, bound in changes:
-        if bound is None:
-            table.pop(key_digest, None)
-        else:
-            table[key_digest] = key_digest + bound
-    return b"".join([table[key_digest] for key_digest in sorted(table)])
+    def recover(self, path: str, digest: bytes, count: int) -> bytes:
+        """The contents of a bucket that was forgotten, which are remembered from now on."""
+        contents = self.tree.read_bucket(path, digest) if count else bucket.EMPTY
+        self.remembered_bytes += len(contents)
+        return contents
 
 
 def _branch_over(nodes: list[Node]) -> Node:
-    children = b"".join([digest for digest, _, _, _ in nodes])
-    counts = [count for _, count, _, _ in nodes]
-    branches = {nibble: branch for nibble, (_, _, branch, _) in enumerate(nodes) if branch is not None}
-    branch = Branch(children, counts, branches, [entries for _, _, _, entries in nodes])
-    return sha256(BRANCH_PREFIX + children).digest(), sum(counts), branch, None
+    children = b"".join([digest for digest, _, _ in nodes])
+    counts = [count for _, count, _ in nodes]
+    branch = Branch(children, counts, [below for _, _, below in nodes])
+    return sha256(BRANCH_PREFIX + children).digest(), sum(counts), branch
 
 
 def _digest_range(path: str) -> tuple[bytes, bytes | None]:

@@ -49,6 +49,21 @@ def test_cuts_prove_themselves_and_their_leaves(keys: int, keys_max: int) -> Non
     assert found == keys
 
 
+def test_a_pin_has_the_cuts_of_its_height_whatever_is_written_later() -> None:
+    world = world_of(3_000)
+    advance(world, SNAPSHOT_HEIGHTS)
+    pin, cuts, root = world.pinned(SNAPSHOT_HEIGHTS), cuts_of(world._tree.node), world.root
+    assert pin is not None
+    assert pin.root == root
+    assert len(cuts) == 16
+    for start in range(0, 3_000, 500):
+        kept = {b"key/%d" % number: None if number % 7 else b"another" for number in range(start, start + 500)}
+        world.commit(world.height + 1, bytes(32), kept | {b"new/%d" % start: b"key"})
+        assert pin.cuts() == cuts
+        assert read_cuts(cuts_value(pin.cuts()), root) == cuts
+    assert world.root != root
+
+
 def test_cuts_of_another_state_are_refused() -> None:
     cuts = cuts_of(world_of(300)._tree.node, 40)
     good: list[Any] = list(cuts_value(cuts))  # type: ignore[arg-type]

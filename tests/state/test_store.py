@@ -101,6 +101,21 @@ def test_rows_are_read_back_and_scanned(tmp_path: Path) -> None:
     again.close()
 
 
+def test_a_database_that_is_opened_again_has_its_rows_and_its_lock(tmp_path: Path) -> None:
+    database = Database.open(tmp_path / "db", create=True)
+    database.write({b"a": b"1"}, sync=False)
+    database.reopen()
+    database.write({b"b": b"2"}, sync=True)
+    assert dict(database.scan()) == {b"a": b"1", b"b": b"2"}
+    with pytest.raises(StorageFailure, match="is in use already"):
+        Database.open(tmp_path / "db")
+    (tmp_path / "db" / "CURRENT").unlink()
+    with pytest.raises(StorageFailure, match="failed to open"):
+        database.reopen()
+    with pytest.raises(StorageFailure, match="failed to open"):
+        database.get(b"a")
+
+
 def test_a_missing_database_and_a_second_opener_are_named(tmp_path: Path) -> None:
     with pytest.raises(StorageFailure, match="does not exist"):
         Database.open(tmp_path / "none")

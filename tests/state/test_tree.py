@@ -9,9 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from state import proof as state_proof
+from state.bucket import SHORT_BYTES_MAX, short
+from state.cache import Missing
 from state.errors import Corrupt, Invalid, Reason
 from state.proof import BUCKET_KEYS_MAX, EMPTY_DIGEST, StateProof, verify_proof
-from state.tree import Branch, Tree, value_digest
+from state.tree import Below, Branch, Tree, value_digest
 
 Contents = dict[bytes, bytes]
 
@@ -23,12 +25,12 @@ class Leaves:
         self.contents: Contents = dict(contents or {})
         self.reads = 0
 
-    def __call__(self, start: bytes, stop: bytes | None) -> bytes:
+    def __call__(self, start: bytes, stop: bytes | None) -> tuple[bytes, list[bytes]]:
         self.reads += 1
         rows = sorted((sha256(key).digest(), value) for key, value in self.contents.items())
         digests = [digest for digest, _ in rows]
         chosen = rows[bisect_left(digests, start) : len(rows) if stop is None else bisect_left(digests, stop)]
-        return b"".join(digest + value_digest(value) for digest, value in chosen)
+        return b"".join(digest + value_digest(value) for digest, value in chosen), [short(value) for _, value in chosen]
 
     def apply(self, changes: dict[bytes, bytes | None]) -> None:
         for key, value in changes.items():
@@ -71,7 +73,8 @@ def applied(leaves: Leaves, tree: Tree, changes: dict[bytes, bytes | None]) -> b
 
 
 KEYS = st.integers(0, 400).map(lambda index: b"key-%d" % index)
-CHANGES = st.dictionaries(KEYS, st.one_of(st.none(), st.binary(max_size=8)), max_size=120)
+VALUES = st.one_of(st.binary(max_size=8), st.sampled_from([SHORT_BYTES_MAX, SHORT_BYTES_MAX + 1]).map(bytes))
+CHANGES = st.dictionaries(KEYS, st.one_of(st.none(), VALUES), max_size=120)
 
 
 def test_the_empty_tree() -> None:
@@ -116,6 +119,32 @@ def test_the_root_depends_on_contents_alone(blocks: list[dict[bytes, bytes | Non
         applied(one_by_one, stepwise, {key: value})
     assert stepwise.root == tree.root
     assert Tree(leaves).root == tree.root
+
+
+def check_recalled(tree: Tree, contents: Contents, bytes_max: int) -> None:
+    for index in range(401):
+        key = b"key-%d" % index
+        found, value = tree.recall(sha256(key).digest()), contents.get(key)
+        if isinstance(found, Missing):
+            assert bytes_max < 1 << 20 or (value is not None and not 0 < len(value) <= SHORT_BYTES_MAX)
+        else:
+            assert found == value
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(CHANGES, max_size=8), st.sampled_from([0, 3_000, 1 << 20]), st.integers(0, 150))
+def test_what_is_recalled_is_the_value(blocks: list[dict[bytes, bytes | None]], bytes_max: int, count: int) -> None:
+    leaves = Leaves(numbered(count))
+    tree = Tree(leaves, bucket_cache_bytes_max=bytes_max)
+    check_recalled(tree, leaves.contents, bytes_max)
+    for changes in blocks:
+        before = dict(leaves.contents)
+        prepared = tree.prepare(changes)
+        check_recalled(tree, before, bytes_max)
+        tree.install(prepared)
+        leaves.apply(changes)
+        check_recalled(tree, leaves.contents, bytes_max)
+    check_recalled(Tree(leaves, bucket_cache_bytes_max=bytes_max), leaves.contents, bytes_max)
 
 
 def test_growing_and_shrinking_by_one_key_at_every_size() -> None:
@@ -291,12 +320,11 @@ def test_a_bucket_holds_at_most_its_limit() -> None:
     assert max(len(tree.prove(b"key-%d" % index).bucket) for index in range(500)) <= 64 * BUCKET_KEYS_MAX
 
 
-def remembered_bytes(branch: Branch | None) -> int:
-    """What the buckets below list, as far as it is remembered."""
-    if branch is None:
-        return 0
-    below = sum(remembered_bytes(child) for child in branch.branches.values())
-    return below + sum(len(entries) for entries in branch.entries if entries)
+def remembered_bytes(below: Below) -> int:
+    """The contents of buckets below, as far as they are remembered."""
+    if isinstance(below, Branch):
+        return sum(remembered_bytes(child) for child in below.below)
+    return len(below or b"")
 
 
 @settings(max_examples=40, deadline=None)
@@ -306,5 +334,5 @@ def test_what_is_remembered_is_counted_and_bounded(blocks: list[dict[bytes, byte
     tree = Tree(leaves, bucket_cache_bytes_max=bytes_max)
     for changes in blocks:
         assert applied(leaves, tree, changes) == naive_root(leaves.contents)
-        if tree._node[2] is not None:
+        if isinstance(tree._node[2], Branch):
             assert remembered_bytes(tree._node[2]) == tree._remembered_bytes <= bytes_max

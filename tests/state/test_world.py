@@ -150,8 +150,8 @@ def test_lost_changed_or_foreign_rows_are_refused_at_open() -> None:
 
 def test_a_leaf_with_another_key_in_it_is_refused_when_read() -> None:
     database = MemoryDatabase()
-    World.open(database).commit(0, digest_of(0), {b"aa": b"1"})
-    database.write({LEAF + sha256(b"aa").digest(): b"\0\2bb1"}, sync=True)
+    World.open(database).commit(0, digest_of(0), {b"aa": bytes(300)})
+    database.write({LEAF + sha256(b"aa").digest(): b"\0\2bb" + bytes(300)}, sync=True)
     world = World.open(database)
     with pytest.raises(Corrupt, match="The leaf of key 6161 holds another key"):
         world.get(b"aa")
