@@ -19,6 +19,7 @@ from node.seams import Admission as Result
 from state import transaction, validity
 from state.block import Block
 from state.errors import Invalid, Reason
+from state.parameters import ChainParameters
 from state.transaction import Transaction
 
 VERIFYING_MAX = 65_536
@@ -177,12 +178,13 @@ class Door:
     def _begin(self, token: int | None, peer: str | None, encoded: Sequence[bytes], now_ms: int) -> None:
         batch = _Batch(token, peer, self._chain.height)
         level = Level.CALM if token is None else self._level()
+        limits = self._limits.at(self._chain.height + 1)
         for data in encoded:
             identity: bytes | None = None
             try:
                 item = transaction.decode(data)
                 identity = item.id
-                if self._check(item, now_ms):
+                if self._check(item, now_ms, limits):
                     batch.wanted.add(item.entry)
                 if level is Level.BUSY or (level is Level.CROWDED and self._pool.holds(item.body.sender)):
                     raise Invalid(Reason.BUSY, "the network is busy with what was sent before; send again in a moment")
@@ -234,7 +236,7 @@ class Door:
         results = [next(rest) if result is None else result for result in batch.results]
         self._admitted(Admitted(batch.token, results, fresh, bad_signatures, batch.peer, batch.offences, wanted))
 
-    def _check(self, item: Transaction, now_ms: int) -> bool:
+    def _check(self, item: Transaction, now_ms: int, limits: ChainParameters) -> bool:
         """Whether a block lists it, so that it is taken whatever the chain and the clock say of it.
 
         :raises Invalid: why its signatures are not worth checking.
@@ -247,7 +249,6 @@ class Door:
             if item.entry in self._kept:
                 raise Invalid(Reason.DUPLICATE, "the transaction is already here")
             return True  # Whether its block may list it is judged with the block, by the limits of that height.
-        limits = self._limits.at(self._chain.height + 1)
         validity.check_transaction(item, self._chain_id, limits)
         self._check_unknown(item)
         validity.check_time(item, now_ms, limits)

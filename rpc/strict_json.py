@@ -46,10 +46,13 @@ def check(body: bytes) -> None:
         raise error("parse_error", "The body is not UTF-8.") from None
     if b"\0" in body:
         raise error("parse_error")
-    tokens = body.count(b'"') + body.count(b"\\")
+    escapes = body.count(b"\\") if b"\\" in body else 0  # Looking for one takes a twentieth of counting none.
+    if escapes > TOKENS_MAX:
+        raise _too_many()
+    pieces = (_ESCAPE.sub(_MASK, body) if escapes else body).split(b'"', TOKENS_MAX + 1)
+    tokens = len(pieces) - 1 + escapes
     if tokens > TOKENS_MAX:
         raise _too_many()
-    pieces = (_ESCAPE.sub(_MASK, body) if b"\\" in body else body).split(b'"')
     if len(pieces) % 2 == 0:
         raise error("parse_error")
     between, strings = pieces[0::2], pieces[1::2]

@@ -102,6 +102,8 @@ def run(plan: Plan, progress: Progress) -> dict[str, Any]:
     if others:
         last = others[plan.accounts[-1]]
         figures["rate_of_accounts"] = round(last.full.committed_tps / first.full.committed_tps, 3)
+        by_bound = [each.full.committed_tps / each.bound.per_second for each in (last, first)]
+        figures["rate_of_accounts_by_bound"] = round(by_bound[0] / by_bound[1], 3)
         figures["core_us_of_accounts"] = round(last.full.core_us / first.full.core_us, 3)
         figures["own_memory_mb_of_accounts"] = round(last.own_memory_mb, 1)
         figures["memory_mb_of_accounts"] = round(last.memory_mb, 1)

@@ -21,6 +21,7 @@ NAMES = {
     "finality_ms_at_half.p50": "finality at half of the full rate, p50, ms",
     "finality_ms_at_half.p99": "finality at half of the full rate, p99, ms",
     "rate_of_accounts": "rate with 1,000,000 accounts ÷ with 1,000",
+    "rate_of_accounts_by_bound": "the same, each ÷ the bound measured with it",
     "core_us_of_accounts": "processor time with 1,000,000 accounts ÷ with 1,000",
     "memory_mb_of_accounts": "memory of a node with 1,000,000 accounts, MB",
     "own_memory_mb_of_accounts": "the same without the tables that LevelDB has mapped, MB",
