@@ -60,6 +60,7 @@ class Run:
             "offered_tps": round(self.offered_tps, 1),
             "committed_tps": round(self.committed_tps, 1),
             "finality_ms": quantiles(self.sent.finality_ms),
+            "accepted_finality_ms": quantiles(self.sent.accepted_ms),
             "samples": len(self.sent.finality_ms),
             "core_us_per_tx": round(self.core_us, 1),
             "offered": self.offered,

@@ -68,6 +68,8 @@ class Sent:
     """Transactions by the refusal's code; ``unreachable`` and ``left_out`` (too many requests under way) too."""
     finality_ms: list[float] = field(default_factory=list)
     """Of what was watched; infinity for what was not final in time."""
+    accepted_ms: list[float] = field(default_factory=list)
+    """The same of what the nodes have taken in: what was refused knows at once."""
     late_ms_max: float = 0.0
     """How far the generator itself fell behind its schedule; it is inside of every finality."""
 
@@ -125,8 +127,11 @@ async def _submit(session: aiohttp.ClientSession, url: str, batch: Batch, due: f
         _lose(sent, "unreachable", batch.count, batch)
         return
     if batch.watched is not None:
-        is_final = refusals[batch.watched] is None and await _await_final(session, url, batch.watched_id)
+        is_taken = refusals[batch.watched] is None
+        is_final = is_taken and await _await_final(session, url, batch.watched_id)
         sent.finality_ms.append((time.perf_counter() - due) * 1000 if is_final else float("inf"))
+        if is_taken:
+            sent.accepted_ms.append(sent.finality_ms[-1])
 
 
 async def _refusals(session: aiohttp.ClientSession, url: str, batch: Batch) -> list[str | None]:

@@ -20,6 +20,8 @@ NAMES = {
     "finality_ms_at_1000.p99": "finality at 1,000 a second, p99, ms",
     "finality_ms_at_half.p50": "finality at half of the full rate, p50, ms",
     "finality_ms_at_half.p99": "finality at half of the full rate, p99, ms",
+    "finality_ms_of_accepted_at_full.p50": "finality at full load of what was not refused, p50, ms",
+    "finality_ms_of_accepted_at_full.p99": "the same, p99",
     "rate_of_accounts": "rate with 1,000,000 accounts ÷ with 1,000",
     "rate_of_accounts_by_bound": "the same, each ÷ the bound measured with it",
     "core_us_of_accounts": "processor time with 1,000,000 accounts ÷ with 1,000",

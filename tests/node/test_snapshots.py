@@ -114,6 +114,8 @@ def assert_nothing(home: Home) -> None:
 def test_the_state_comes_from_all_peers_at_once(holder: Holder, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(snapshot_fetch, "RANGE_KEYS", 32)
     monkeypatch.setattr("state.snapshot.CUT_KEYS", 20)
+    holder.world._pins.clear()
+    holder.world.pin()
     peers = Peers(holder, {})
     assert fetch(peers, home) == HEIGHT
     assert peers.dropped == {}
