@@ -208,6 +208,7 @@ class Door:
         wanted: list[bytes] = []
         bad_signatures = 0
         outcomes: list[Result] = []
+        has_grown = self._chain.height > batch.height
         for item, is_valid in zip(batch.verifying, valid, strict=True):
             self._verifying.discard(item.entry)
             refused: Invalid | None = None
@@ -219,7 +220,7 @@ class Door:
                     if item.entry in batch.wanted:  # a liar's block may list what no block may: that is kept alone
                         validity.check_transaction(item, self._chain_id, self._limits.at(self._chain.height + 1))
                         self._check_unknown(item)
-                    elif self._was_decided_since(batch.height, item.id):
+                    elif has_grown and self._was_decided_since(batch.height, item.id):
                         raise Invalid(Reason.DUPLICATE, "the transaction is already decided")
                     self._pool.add(item)
                     fresh.append(item)
