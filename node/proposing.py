@@ -21,11 +21,12 @@ from state.block import Block, make_block
 PROPOSED_WHOLE = 256
 """A pool of so many is proposed whole, of a longer one the older half: others may still be verifying the newest."""
 
-PACES_MS = ((512, 150), (128, 80), (32, 40))
+PACES_MS = ((512, 150), (256, 80), (128, 40))
 """(Pending, pace): with so many the pace is at least so slow. A block costs each node some ms beside its transactions,
-so fewer and larger ones carry more, and leave the processor to what else must be on time. Measured with four nodes on
-two cores: at half of the full load the pace of 20 ms took as much processor time as the full load did. What gathers at
-one pace, and arrives while its block is agreed on, stays below the next step: so a hiccup passes."""
+so fewer and larger ones carry more, and leave the processor to what else must be on time. What gathers at one pace, and
+arrives while its block is agreed on, stays below the next step: so a hiccup passes. Measured with four nodes on two
+cores, p99 of finality at 1,000, 1,360 and 2,040 a second: 54 to 59, 75 to 84 and 124 to 144 ms; with the slower steps
+from 128 and from 32 on it was 73 to 105, 118 to 129 and 235 to 245, for 4 to 9 % less processor time."""
 
 
 @dataclass(frozen=True, slots=True)
