@@ -21,7 +21,7 @@ from state.block import Block, make_block
 PROPOSED_WHOLE = 256
 """A pool of so many is proposed whole, of a longer one the older half: others may still be verifying the newest."""
 
-PACES_MS = ((512, 150), (256, 80), (128, 40))
+PACES_MS = ((512, 150), (192, 80), (64, 40))
 """(Pending, pace): with so many the pace is at least so slow. A block costs each node some ms beside its transactions,
 so fewer and larger ones carry more, and leave the processor to what else must be on time. What gathers at one pace, and
 arrives while its block is agreed on, stays below the next step: so a hiccup passes. Measured with four nodes on two
