@@ -25,8 +25,8 @@ PACES_MS = ((512, 150), (192, 80), (64, 40))
 """(Pending, pace): with so many the pace is at least so slow. A block costs each node some ms beside its transactions,
 so fewer and larger ones carry more, and leave the processor to what else must be on time. What gathers at one pace, and
 arrives while its block is agreed on, stays below the next step: so a hiccup passes. Measured with four nodes on two
-cores, p99 of finality at 1,000, 1,360 and 2,040 a second: 54 to 59, 75 to 84 and 124 to 144 ms; with the slower steps
-from 128 and from 32 on it was 73 to 105, 118 to 129 and 235 to 245, for 4 to 9 % less processor time."""
+cores at 1,000 a second: p99 of finality 55 to 74 ms, with the steps from 32 and 128 on 73 to 105. From 128 and 256 on
+it was lower still, but where blocks are small an overloaded network then falls behind what it has accepted."""
 
 
 @dataclass(frozen=True, slots=True)
