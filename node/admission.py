@@ -178,7 +178,7 @@ class Door:
     def _begin(self, token: int | None, peer: str | None, encoded: Sequence[bytes], now_ms: int) -> None:
         batch = _Batch(token, peer, self._chain.height)
         level = Level.CALM if token is None else self._level()
-        limits = self._limits.at(self._chain.height + 1)
+        limits = self._limits.at(batch.height + 1)
         for data in encoded:
             identity: bytes | None = None
             try:

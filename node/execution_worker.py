@@ -115,12 +115,12 @@ class Worker:
         path, buffer_bytes = Path(place.state_directory), place.write_buffer_bytes
         self._database = Database.open(path, create=True, write_buffer_bytes=buffer_bytes)
         executor = Executor(World.open(self._database), place.chain_id, place.genesis.parameters)
-        self._database.reopen()
+        self._database.reopen()  # The scan of all leaves had every table mapped.
         if executor.world.height == HEIGHT_BEFORE_GENESIS:
             executor.apply_genesis(place.genesis)
         executor.world.pin(at_start=True)
         self._executor = executor
-        collector.settle()
+        collector.settle()  # Again: the state's tree is most of what stays.
         return opened_of(executor)
 
     def _execute(self, executor: Executor, arguments: Value) -> Executed:

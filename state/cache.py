@@ -51,8 +51,3 @@ class Cache(Generic[K]):
             self._old, self._young = self._young, {}
             self._young_bytes = ENTRY_OVERHEAD_BYTES + (len(value) if value else 0)
         self._young[key] = value
-
-    def forget(self, key: K) -> None:
-        """Know nothing of the key any more."""
-        self._young.pop(key, None)
-        self._old.pop(key, None)

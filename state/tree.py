@@ -31,9 +31,7 @@ from state.proof import (
     BRANCH_CHILDREN,
     BRANCH_PREFIX,
     BUCKET_KEYS_MAX,
-    BUCKET_PREFIX,
     DEPTH_MAX,
-    EMPTY_DIGEST,
     ENTRY_BYTES,
     VALUE_PREFIX,
     StateProof,
@@ -55,8 +53,8 @@ bucket come on top. One that must be read from the disk takes 40 µs (measured a
 SCAN_DEPTH = 2
 """The scan at start reads one subtree of this depth at a time: at 10 million keys 2.5 MB."""
 
-MERGE_CHANGES_MIN = 6
-"""From this many changes to one bucket on, sorting it again is cheaper than placing each."""
+SORTED_CHANGES_MIN = 6
+"""From this many changes to one bucket on, sorting it anew is cheaper than replacing one value after the other."""
 
 NIBBLES = "0123456789abcdef"
 NIBBLE_OF = {digit: nibble for nibble, digit in enumerate(NIBBLES)}
@@ -99,9 +97,6 @@ class PreparedUpdate:
     edits: list[Edit]
     remembered_bytes: int
     """How many bytes of contents more are remembered after it."""
-
-
-EMPTY_NODE: Node = (EMPTY_DIGEST, 0, bucket.EMPTY)
 
 
 class Tree:
@@ -203,7 +198,7 @@ class Tree:
     def read_bucket(self, path: str, digest: bytes) -> bytes:
         """The contents of the bucket at ``path`` (nibbles in hex) from the store; they must have this digest."""
         entries, shorts = self._read_leaves(*_digest_range(path))
-        if sha256(BUCKET_PREFIX + entries).digest() != digest:
+        if bucket_digest(entries) != digest:
             raise Corrupt(
                 f"The world state's keys under digest prefix {path or '(all)'} are not the ones it was built "
                 "from: the disk lost or changed data. Delete the state directory; it is rebuilt from the chain."
@@ -357,10 +352,10 @@ class _Update:
         if contents is None:
             contents = self.recover(path, digest, count)
         changed = self.changes[low:high]
-        after = bucket.replaced(contents, changed) if high - low < MERGE_CHANGES_MIN else None
+        after = bucket.replaced(contents, changed) if high - low < SORTED_CHANGES_MIN else None
         if after is not None:
             self.remembered_bytes += len(after) - len(contents)
-            return sha256(BUCKET_PREFIX + bucket.entries_of(after)).digest(), count, after
+            return bucket_digest(bucket.entries_of(after)), count, after
         node = build(path, *bucket.placed(contents, changed))
         self.remembered_bytes += _size_of(node[2]) - len(contents)
         return node

@@ -16,7 +16,7 @@ that a disk lost or changed are found before anything is built on them.
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 
-from state.bucket import SHORT_BYTES_MAX
+from state.bucket import short
 from state.cache import Cache, Missing
 from state.digest import DIGEST_BYTES, NO_DIGEST
 from state.errors import Corrupt
@@ -282,7 +282,7 @@ class World:
         for name, row in self._database.rows(LEAF + start, above):
             value = row[KEY_LENGTH_BYTES + (row[0] << 8 | row[1]) :]
             entries.append(name[1:] + sha256(VALUE_PREFIX + value).digest())
-            shorts.append(value if len(value) <= SHORT_BYTES_MAX else b"")
+            shorts.append(short(value))
         return b"".join(entries), shorts
 
 

@@ -98,8 +98,8 @@ def run(plan: Plan, progress: Progress) -> dict[str, Any]:
         "ratio": round(first.full.committed_tps / bound_tps, 3),
         "finality_ms_at_1000": None if fixed is None else fixed.figures()["finality_ms"],
         "finality_ms_at_half": None if half is None else half.figures()["finality_ms"],
+        "finality_ms_of_accepted_at_full": first.full.figures()["accepted_finality_ms"],
     }
-    figures["finality_ms_of_accepted_at_full"] = first.full.figures()["accepted_finality_ms"]
     if others:
         last = others[plan.accounts[-1]]
         figures["rate_of_accounts"] = round(last.full.committed_tps / first.full.committed_tps, 3)
