@@ -47,6 +47,7 @@ class Pool:
         self._sender_bytes: dict[str, int] = {}
         self._expired: OrderedDict[bytes, None] = OrderedDict()
         self.bytes_used = 0
+        self._fuel = 0
         self.evicted_count = 0
 
     def __len__(self) -> int:
@@ -83,7 +84,16 @@ class Pool:
         self._transactions[transaction.id] = transaction
         self._sender_bytes[sender] = self._sender_bytes.get(sender, 0) + size
         self.bytes_used += size
+        self._fuel += transaction.body.fuel_limit
         heapq.heappush(self._expiries, (transaction.body.valid_until_ms, transaction.id))
+
+    def fills(self, parameters: ChainParameters) -> bool:
+        """Whether a block has room for no more than what is here, by number, bytes or fuel."""
+        return (
+            len(self._transactions) >= parameters.block_transactions_max
+            or self.bytes_used - OVERHEAD_BYTES * len(self._transactions) >= parameters.block_bytes_max
+            or self._fuel >= parameters.block_fuel_max
+        )
 
     def take(
         self,
@@ -167,6 +177,7 @@ class Pool:
             return False
         size = len(transaction.encoded) + OVERHEAD_BYTES
         self.bytes_used -= size
+        self._fuel -= transaction.body.fuel_limit
         sender = transaction.body.sender
         left = self._sender_bytes[sender] - size
         if left:

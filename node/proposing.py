@@ -21,12 +21,10 @@ from state.block import Block, make_block
 PROPOSED_WHOLE = 256
 """A pool of so many is proposed whole, of a longer one the older half: others may still be verifying the newest."""
 
-PACES_MS = ((512, 150), (192, 80), (64, 40))
-"""(Pending, pace): with so many the pace is at least so slow. A block costs each node some ms beside its transactions,
-so fewer and larger ones carry more, and leave the processor to what else must be on time. What gathers at one pace, and
-arrives while its block is agreed on, stays below the next step: so a hiccup passes. Measured with four nodes on two
-cores at 1,000 a second: p99 of finality 55 to 74 ms, with the steps from 32 and 128 on 73 to 105. From 128 and 256 on
-it was lower still, but where blocks are small an overloaded network then falls behind what it has accepted."""
+PACES_MS = ((512, 150), (256, 80), (128, 40))
+"""(Pending, pace): with so many the pace is at least so slow, unless they fill a block. A block costs each node some ms
+beside its transactions, so fewer and larger ones carry more, and leave the processor to what else must be on time. What
+gathers at one pace, and arrives while its block is agreed on, stays below the next step: so a hiccup passes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +89,14 @@ class Proposer:
         if not protocol.is_known(self._limits.at(wanted.height).protocol_version):
             return  # The node ends before that height.
         waited_ms = self._clock.monotonic_ms() - self._decided_at_ms
-        wait_ms = 0 if wanted.urgent else self._wait_ms(waited_ms)
+        wait_ms = 0 if wanted.urgent else self._wait_ms(wanted.height, waited_ms)
         if wait_ms > 0:
             self._timers.set("propose", wait_ms, self.consider)
             return
         self._wanted = None
         self._propose(ProposalReady(wanted.height, wanted.view, self._make(wanted)))
 
-    def _wait_ms(self, waited_ms: int) -> int:
+    def _wait_ms(self, height: int, waited_ms: int) -> int:
         """How long until the next block is due, by what is pending; ``waited_ms`` have passed since a decision."""
         pending, pace = len(self._pool), self._pace
         if not pending:
@@ -106,6 +104,8 @@ class Proposer:
             if scheduled_ms is None:
                 return heartbeat_ms
             return min(heartbeat_ms, max(scheduled_ms, pace.pace_ms - waited_ms))
+        if self._pool.fills(self._limits.at(height)):
+            return pace.pace_ms - waited_ms  # Waiting longer would make the block no larger.
         slower_ms = next((slow_ms for count, slow_ms in PACES_MS if pending >= count), 0)
         return max(pace.pace_ms, slower_ms) - waited_ms
 

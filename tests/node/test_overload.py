@@ -1,7 +1,7 @@
 """Twice what a network carries is offered to it, in virtual time: what it takes in is final soon, the rest is told."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -15,7 +15,7 @@ from scripts.simulation.timeline import Timeline
 from state.block import Block
 from state.errors import Reason
 
-BLOCK_TRANSACTIONS = 60
+BLOCK_TRANSACTIONS = 25
 """So few in a block that about half of what is offered is what the network carries."""
 
 OFFERED_PER_SECOND = 900
@@ -26,11 +26,10 @@ FINAL_MS_MAX = WAIT_MS_MAX + 800
 
 
 @pytest.fixture
-def small_blocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(birth, "PARAMETERS", replace(birth.PARAMETERS, block_transactions_max=BLOCK_TRANSACTIONS))
-    birth.genesis.cache_clear()
-    yield
-    birth.genesis.cache_clear()
+    for cached in ("genesis", "genesis_rows", "validators"):
+        monkeypatch.setattr(birth, cached, getattr(birth, cached).__wrapped__)
 
 
 class Load:

@@ -76,6 +76,19 @@ def test_takes_what_a_block_may_list(limits: dict[str, int], expected: int) -> N
     assert len(take(pool, **limits)) == expected
 
 
+@pytest.mark.parametrize(
+    "most", [{"block_transactions_max": 2}, {"block_bytes_max": 2 * (SIZE - OVERHEAD_BYTES)}, {"block_fuel_max": 20}]
+)
+def test_what_fills_a_block(most: dict[str, int]) -> None:
+    pool, parameters = Pool(), replace(ChainParameters(), **most)
+    pool.add(make(1))
+    assert not pool.fills(parameters)
+    pool.add(make(2))
+    assert pool.fills(parameters)
+    pool.forget([make(1).id])
+    assert not pool.fills(parameters)
+
+
 def test_what_voted_limits_leave_behind_goes() -> None:
     pool = Pool()
     items = [make(1, fuel_limit=11), make(2), make(3, valid_until_ms=1_501), make(4, valid_until_ms=1_500)]

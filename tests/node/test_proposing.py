@@ -1,6 +1,7 @@
 """When a block is proposed, and what is in it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -13,6 +14,7 @@ from node.proposing import Pace, Proposer
 from node.quota import Quota
 from node.timers import Timers
 from state.digest import NO_DIGEST
+from state.parameters import ChainParameters
 from state.transaction import Transaction
 from tests.node.bench import BANKS, CHAIN_ID, GENESIS_MS, PARAMETERS, ManualClock, payments
 
@@ -36,7 +38,9 @@ def wanted(*, urgent: bool = False, parent_timestamp_ms: int = GENESIS_MS) -> Pr
 class Turn:
     """A proposer with its pool, and what it proposed at what time."""
 
-    def __init__(self, is_settled: Callable[[], bool] = lambda: True) -> None:
+    def __init__(
+        self, is_settled: Callable[[], bool] = lambda: True, parameters: ChainParameters = PARAMETERS
+    ) -> None:
         self.clock = ManualClock()
         self.timers = Timers(self.clock)
         self.pool = Pool()
@@ -46,7 +50,7 @@ class Turn:
         self.quota = Quota()
         self.proposer = Proposer(
             CHAIN_ID,
-            ParameterHistory(PARAMETERS),
+            ParameterHistory(parameters),
             PACE,
             self.pool,
             self.clock,
@@ -127,6 +131,28 @@ def test_under_load_blocks_are_fewer_and_leave_the_newest_for_later(monkeypatch:
         turn.proposer.want(wanted())
         turn.pass_ms(5_000)
         assert turn.made == [(at_ms, [WORK[0].entry])]
+
+
+@pytest.mark.parametrize(
+    "most",
+    [
+        {"block_transactions_max": 3},
+        {"block_bytes_max": sum(len(item.encoded) for item in WORK)},
+        {"block_fuel_max": sum(item.body.fuel_limit for item in WORK)},
+    ],
+    ids=["number", "bytes", "fuel"],
+)
+def test_a_block_that_can_grow_no_more_does_not_wait(monkeypatch: pytest.MonkeyPatch, most: dict[str, int]) -> None:
+    monkeypatch.setattr(proposing, "PACES_MS", ((1, 150),))
+    turn = Turn(parameters=replace(PARAMETERS, **most))
+    turn.fill(WORK[:2])
+    turn.proposer.want(wanted())
+    turn.pass_ms(30)
+    assert turn.made == []
+    turn.fill(WORK[2:])
+    turn.pass_ms(0)
+    turn.pass_ms(5_000)
+    assert [at_ms for at_ms, _ in turn.made] == [30]
 
 
 def test_work_that_comes_while_waiting_for_the_heartbeat_is_proposed_at_once() -> None:
