@@ -48,6 +48,9 @@ ROTATIONS_KEPT = 64
 BLOCKS_CACHED_MAX = 8
 """Blocks that stay in memory, those last appended or asked for; reading one takes about 3 ms."""
 
+CHAIN_BUFFER_BYTES = 3 * 1024 * 1024
+"""See ``state.store.staggered``. Rows come nearly in order, so a larger one saves little merging."""
+
 _HEIGHT = struct.Struct(">Q")
 _PLACE = struct.Struct(">QI")
 _META = b"m"

@@ -21,7 +21,7 @@ from contracts.executor import Executor
 from genesis.birth import state_at_birth
 from node import beginning, readiness, records, repair, restored, start, upgrades
 from node import journal as journal_file
-from node.chain import Chain
+from node.chain import CHAIN_BUFFER_BYTES, Chain
 from node.driver import Driver, Parts
 from node.execution import InlineExecution, NodeExecution
 from node.execution_deaths import Killed
@@ -65,7 +65,7 @@ from state.errors import Corrupt
 from state.keys import KeyPair, verify
 from state.store import Database, staggered
 from state.votes import signing_payload, to_value
-from state.world import HEIGHT_BEFORE_GENESIS, World
+from state.world import HEIGHT_BEFORE_GENESIS, STATE_BUFFER_BYTES, World
 
 VERSION = "0.1.0"
 """Of this program, as ``node_status`` tells it."""
@@ -125,7 +125,7 @@ class Node:
         await beginning.begin(self._opening)
         genesis, settings = self._opening.genesis, self._settings
         # Bodies are keys, digests and signatures, which hardly shrink: 8.5 µs of merging a transaction, 2.5 without.
-        buffer_bytes = staggered(self._opening.member.id)
+        buffer_bytes = staggered(self._opening.member.id, CHAIN_BUFFER_BYTES)
         database = Database.open(self._home.chain, create=True, write_buffer_bytes=buffer_bytes)
         self.chain = Chain(database, self._home.anchor)
         self._closing.callback(self.chain.close)
@@ -196,7 +196,7 @@ class Node:
 
     async def _open_execution(self) -> NodeExecution:
         birth = state_at_birth(self._opening.genesis)
-        buffer_bytes = staggered(self._opening.member.id)
+        buffer_bytes = staggered(self._opening.member.id, STATE_BUFFER_BYTES)
         if self._settings.node.execution == "process":
             place = Place(str(self._home.state), self._chain_id, birth, buffer_bytes)
             return await ProcessExecution.start(place, self.inbox.post)
