@@ -31,7 +31,7 @@ NAMES = {
     "binary_us": "the same by binary bodies, µs",
     "single_us": "the same one by one, JSON-RPC, µs",
     "single_binary_us": "the same one by one, binary, µs",
-    "transaction_by_short": "a question for a transaction on 100,000 blocks ÷ on 1,000, p50",
+    "transaction_by_short": "processor time of a question for a transaction on 100,000 blocks ÷ on 1,000",
     "block_by_short": "the same for a block",
     "account_by_short": "the same for an account",
     "history_by_short": "the same for an account's history",
