@@ -154,10 +154,10 @@ def test_a_bank_whose_process_stands_still(tmp_path: Path, daemons: list[Daemon]
 
 @pytest.mark.full
 def test_without_descriptors_it_sheds_clients_and_agrees(tmp_path: Path, daemons: list[Daemon]) -> None:
-    """S11: 900 descriptors for a node that needs 890: clients get 26 of them, and try for 300. Meanwhile one of the
+    """S11: 565 descriptors for a node that needs 555: clients get 26 of them, and try for 300. Meanwhile one of the
     other three is killed, so that nothing is decided without this node."""
     make_homes(tmp_path, validators=4, heartbeat_ms=HEARTBEAT_MS)
-    poor = Daemon(tmp_path / "alpina", prepare=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (900, 900)))
+    poor = Daemon(tmp_path / "alpina", prepare=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (565, 565)))
     daemons.append(poor)
     others = start(tmp_path, daemons, *BANKS[1:])
     port = int(poor.started()["rpc_port"])
