@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from node.descriptors import clients_max
 from node.home import Home
 from tests.node.network import make_homes
 from tests.node.running import Daemon, await_height, children_of, end, get
@@ -156,6 +157,7 @@ def test_a_bank_whose_process_stands_still(tmp_path: Path, daemons: list[Daemon]
 def test_without_descriptors_it_sheds_clients_and_agrees(tmp_path: Path, daemons: list[Daemon]) -> None:
     """S11: 565 descriptors for a node that needs 555: clients get 26 of them, and try for 300. Meanwhile one of the
     other three is killed, so that nothing is decided without this node."""
+    assert clients_max(565, members=5, databases=2) == 26
     make_homes(tmp_path, validators=4, heartbeat_ms=HEARTBEAT_MS)
     poor = Daemon(tmp_path / "alpina", prepare=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (565, 565)))
     daemons.append(poor)
